@@ -6,17 +6,27 @@ export interface Section {
     stderr: string;
 }
 
+/** Files for the router-side script, by name. */
+export type Files = Readonly<Record<string, string>>;
+
 /**
- * A router, as the reconcile engine sees it: the verbs of the router-side script. The only thing that
- * unit tests fake.
+ * A router, as the reconcile engine sees it: the verbs of the router-side script, run as root. The only thing
+ * that unit tests fake.
  */
 export interface Host {
     /** The router in messages, e.g. `edge (root@192.0.2.7)`. */
     readonly label: string;
     /**
-     * Runs one verb of the router-side script as root.
+     * Runs a verb that changes nothing, or that may be repeated.
      *
-     * @throws NviError `disconnected` when the answer is not whole: the verb may or may not have run.
+     * @throws NviError `disconnected` when the answer is not whole.
      */
-    call(verb: string, args?: readonly string[], request?: string): Promise<Section[]>;
+    call(verb: "observe" | "clean", files?: Files): Promise<Section[]>;
+    /**
+     * Runs a transaction. When the connection is lost it goes on without us: its result is then fetched
+     * through a new connection.
+     *
+     * @throws NviError `disconnected` when no answer is to be had: it may or may not have been applied.
+     */
+    apply(files: Files): Promise<Section[]>;
 }

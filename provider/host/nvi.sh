@@ -1,0 +1,369 @@
+#!/bin/sh
+# The router's side of pulumi-nvi. It observes and it applies; what to apply was decided elsewhere, and
+# arrives as data: a bundle of files, of which `steps` lists commands as words separated by tabs. Nothing
+# that arrives is ever evaluated by a shell. POSIX sh; dash and busybox ash both run it.
+#
+#   observe SHA256        < bundle    what `requests` asks for
+#   apply TX SHA256       < bundle    a transaction: all of it, or none of it
+#   result TX                         what became of a transaction whose connection was lost
+#   clean                             remove what is left when no object is
+#
+# An answer is a sequence of sections, `@ NAME EXIT STDOUT-BYTES STDERR-BYTES`, each followed by those
+# bytes; only an answer that closes with `@ end 0 0 0` is whole.
+set -u
+umask 077
+export LC_ALL=C PATH="${PATH:-}:/usr/sbin:/usr/bin:/sbin:/bin"
+
+ETC=/etc/nvi
+RUN=/run/nvi
+TAB=$(printf '\t')
+
+say_file() { # NAME EXIT STDOUT-FILE STDERR-FILE
+	printf '@ %s %s %s %s\n' "$1" "$2" "$(($(wc -c <"$3")))" "$(($(wc -c <"$4")))"
+	cat "$3" "$4"
+	printf '\n'
+}
+
+section() { # NAME COMMAND...
+	section_name=$1
+	shift
+	bounded "$@" >"$work/out" 2>"$work/err" </dev/null
+	say_file "$section_name" $? "$work/out" "$work/err"
+}
+
+say() { # NAME EXIT TEXT
+	printf '@ %s %s %s 0\n%s\n' "$1" "$2" "${#3}" "$3"
+}
+
+end() {
+	say end 0 ''
+	exit 0
+}
+
+# A tool that hangs must not hold the lock for ever.
+bounded() {
+	case $(type "$1" 2>/dev/null) in
+	*function*) "$@" ;;
+	*) if [ -n "$timeout" ]; then $timeout 60 "$@"; else "$@"; fi ;;
+	esac
+}
+
+new_work() {
+	mkdir -p "$RUN" && work=$(mktemp -d "$RUN/work.XXXXXX") || {
+		say storage 1 "cannot write to $RUN"
+		end
+	}
+	trap 'rm -rf "$work"' EXIT
+	trap 'exit 1' HUP INT TERM PIPE
+}
+
+# --- bundles: lines `NAME BYTES`, an empty line, then the files' bytes one after the other
+
+receive() { # SHA256 DIRECTORY
+	cat >"$2/bundle" 2>/dev/null
+	if [ "$(sha256sum <"$2/bundle" | cut -d' ' -f1)" != "$1" ]; then
+		# A short file means a full disk here, or a cut connection; the free space tells which.
+		say storage 1 "the upload did not arrive whole: $(($(wc -c <"$2/bundle"))) bytes in $2; $(df -k "$2" 2>/dev/null | tail -n 1)"
+		end
+	fi
+	offset=0
+	while IFS= read -r line; do
+		offset=$((offset + ${#line} + 1))
+		[ -n "$line" ] || break
+	done <"$2/bundle"
+	while IFS=' ' read -r name bytes; do
+		[ -n "$name" ] || break
+		tail -c +"$((offset + 1))" "$2/bundle" | head -c "$bytes" >"$2/$name" || {
+			say storage 1 "cannot unpack $name in $2"
+			end
+		}
+		offset=$((offset + bytes))
+	done <"$2/bundle"
+}
+
+# --- observe
+
+facts() {
+	printf 'kernel\t%s\n' "$(uname -r)"
+	printf 'architecture\t%s\n' "$(uname -m)"
+	printf 'os\t%s\n' "$(. /etc/os-release 2>/dev/null && printf %s "${PRETTY_NAME:-}")"
+	printf 'machine\t%s\n' "$(sha256sum </etc/machine-id 2>/dev/null | cut -c1-16)"
+	for tool in nft ip unshare flock sha256sum mktemp head tail; do
+		printf 'tool %s\t%s\n' "$tool" "$(command -v $tool)"
+	done
+	printf 'nft\t%s\n' "$(nft --version 2>&1)"
+	printf 'iproute2\t%s\n' "$(ip -V 2>&1)"
+	printf 'generation\t%s\n' "$(cat "$ETC/generation" 2>/dev/null || echo 0)"
+	printf 'installed\t%s\n' "$([ -d "$ETC" ] && echo yes || echo no)"
+	for unit in systemd-networkd NetworkManager firewalld ufw docker; do
+		[ -e "/run/systemd/units/invocation:$unit.service" ] && printf 'manager\t%s\n' "$unit"
+	done
+	return 0
+}
+
+objects() {
+	for folder in "$ETC"/objects/*; do
+		for file in manifest pending; do
+			[ -e "$folder/$file" ] || continue
+			printf '%s\t%s\t' "$file" "${folder##*/}"
+			cat "$folder/$file" || return
+			printf '\n'
+		done
+	done
+}
+
+sysctls() {
+	while IFS="$TAB" read -r what path; do
+		[ "$what" = sysctl ] && [ -e "/proc/sys/$path" ] || continue
+		value=$(cat "/proc/sys/$path") || return
+		printf '%s\t%s\n' "$path" "$value"
+	done <"$work/requests"
+	# What the kernel changes by itself when forwarding is switched.
+	for file in /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/conf/all/accept_redirects \
+		/proc/sys/net/ipv6/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra; do
+		[ -e "$file" ] && printf '%s\t%s\n' "${file#/proc/sys/}" "$(cat "$file")"
+	done
+	return 0
+}
+
+forward_chains() {
+	nft list chains >"$work/chains" || return
+	awk '/^table /{table=$2 " " $3} /hook forward/{print table}' "$work/chains" | sort -u
+}
+
+# How this router's own nft lists the wanted table: loaded in a network namespace of its own, it touches nothing.
+canonical() { # NAME FILE
+	unshare -n sh -c 'nft -f "$2" && exec nft -a -s list table inet "$1"' sh "$1" "$2"
+}
+
+observe() {
+	section facts facts
+	section objects objects
+	section links ip -j -d link show
+	section addresses ip -N -j address show
+	section rules4 ip -N -j -4 rule show
+	section rules6 ip -N -j -6 rule show
+	section ra ip -N -j -6 route show table all proto 9
+	section neighbours ip -N -j neighbour show proxy
+	section sysctls sysctls
+	section tables nft list tables
+	while IFS="$TAB" read -r what name file; do
+		case $what in
+		route)
+			section "route4/$name" ip -N -j -4 route show table "$name"
+			section "route6/$name" ip -N -j -6 route show table "$name"
+			;;
+		nft)
+			section "nft/$name" nft -a -s list table inet "$name"
+			[ "$file" = - ] || section "canonical/$name" canonical "$name" "$work/$file"
+			;;
+		forward)
+			section forward forward_chains
+			cp "$work/out" "$work/forward"
+			while read -r family table; do
+				section "foreign/$family/$table" nft -s list table "$family" "$table"
+			done <"$work/forward"
+			;;
+		esac
+	done <"$work/requests"
+}
+
+# --- apply
+
+meta() { sed -n "s/^$1 //p" "$tx/meta"; }
+
+# flock is on the open file: where a clean-up has removed it meanwhile, take the new one.
+lock() { # SECONDS
+	deadline=$(($(date +%s) + $1))
+	while :; do
+		mkdir -p "$RUN" && exec 9>>"$RUN/lock" || return
+		left=$((deadline - $(date +%s)))
+		[ "$left" -gt 0 ] || left=0
+		# busybox flock has no -w.
+		until flock -n 9; do
+			[ "$(date +%s)" -lt "$deadline" ] || return 1
+			sleep 1
+		done
+		[ "$(stat -c %i "$RUN/lock" 2>/dev/null)" = "$(stat -L -c %i "/proc/$$/fd/9")" ] && break
+	done
+	printf '%s, process %s, since %s\n' "$(meta owner)" $$ "$(date)" >"$RUN/lock.owner"
+}
+
+install_pending() {
+	folder=$ETC/objects/$(meta object)
+	mkdir -p "$folder" && cp "$tx/manifest" "$folder/pending.new" && sync && mv "$folder/pending.new" "$folder/pending" &&
+		[ "$(wc -c <"$folder/pending")" -eq "$(wc -c <"$tx/manifest")" ]
+}
+
+drop_pending() {
+	rm -f "$folder/pending" "$folder/pending.new"
+	rmdir "$folder" "$ETC/objects" "$ETC" 2>/dev/null
+}
+
+commit() {
+	if [ "$(meta remove)" = 1 ]; then
+		rm -rf "$folder"
+		rmdir "$ETC/objects" 2>/dev/null && rm -rf "$ETC" && return 0
+	else
+		mv "$folder/pending" "$folder/manifest" || return
+	fi
+	echo $(($(meta generation) + 1)) >"$ETC/generation.new" && mv "$ETC/generation.new" "$ETC/generation" && sync
+}
+
+execute() { # WORD...
+	case $1 in
+	ip | nft | conntrack) (cd "$tx" && bounded "$@" </dev/null) ;;
+	put) printf '%s\n' "$3" >"/proc/sys/$2" ;;
+	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;
+	*)
+		echo "not a command of ours: $1" >&2
+		return 1
+		;;
+	esac
+}
+
+# Words are separated by tabs, and never empty.
+run_words() {
+	set -f
+	old_ifs=$IFS
+	IFS=$TAB
+	# shellcheck disable=SC2086 # splitting at tabs is the point
+	set -- $1
+	IFS=$old_ifs
+	execute "$@"
+}
+
+run_steps() {
+	: >"$tx/undo"
+	while IFS= read -r line; do
+		words=${line#*"$TAB"}
+		case $line in
+		step*)
+			label=$words
+			;;
+		undo*)
+			# The latest first.
+			{ printf '%s\n' "$words" && cat "$tx/undo"; } >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo" || return
+			;;
+		do*)
+			run_words "$words" >"$tx/out" 2>"$tx/err" || {
+				status=$?
+				say failed-step "$status" "$label"
+				say failed-command "$status" "$words"
+				say_file failed-output "$status" "$tx/out" "$tx/err"
+				return 1
+			}
+			;;
+		esac
+	done <"$tx/steps"
+}
+
+undo_steps() {
+	undone=0
+	while IFS= read -r words; do
+		run_words "$words" >"$tx/out" 2>"$tx/err" || {
+			undone=1
+			say undo-failed 1 "$words"
+			say_file undo-output 1 "$tx/out" "$tx/err"
+		}
+	done <"$tx/undo"
+	return $undone
+}
+
+transaction() {
+	lock "$(meta wait)" || {
+		say locked 1 "$(cat "$RUN/lock.owner" 2>/dev/null)"
+		return
+	}
+	current=$(cat "$ETC/generation" 2>/dev/null || echo 0)
+	if [ "$current" != "$(meta generation)" ]; then
+		say stale 1 "$current"
+		return
+	fi
+	for file in "$tx"/*.nft; do
+		[ -e "$file" ] || continue
+		bounded nft -c -f "$file" >"$tx/out" 2>"$tx/err" </dev/null || {
+			status=$?
+			say failed-command "$status" "nft -c -f ${file##*/}"
+			say_file failed-output "$status" "$tx/out" "$tx/err"
+			say dry-run 1 ''
+			return
+		}
+	done
+	install_pending 2>"$tx/err" || {
+		say storage 1 "cannot write $ETC: $(cat "$tx/err"); $(df -k "$ETC" 2>/dev/null | tail -n 1)"
+		drop_pending
+		return
+	}
+	if ! run_steps; then
+		if undo_steps; then
+			drop_pending
+			say undone 0 ''
+		else
+			say undone 1 ''
+		fi
+		return
+	fi
+	commit 2>"$tx/err" || {
+		say storage 1 "cannot write $ETC: $(cat "$tx/err")"
+		undo_steps && drop_pending
+		return
+	}
+	say applied 0 ''
+	work=$tx
+	observe
+}
+
+apply() { # TX SHA256
+	tx=$RUN/tx/$1
+	mkdir -p "$tx" || {
+		say storage 1 "cannot write to $RUN"
+		end
+	}
+	receive "$2" "$tx"
+	# Detached from the channel: when the connection goes, the transaction goes on.
+	setsid "$0" _run "$1" </dev/null >"$tx/log" 2>&1 &
+	wait $!
+	result "$1"
+}
+
+result() { # TX
+	tx=$RUN/tx/$1
+	if [ -e "$tx/result" ]; then
+		cat "$tx/result"
+		# The last to leave takes everything along.
+		[ -d "$ETC" ] || rm -rf "$RUN"
+		exit 0
+	fi
+	if [ -d "$tx" ]; then say running 0 "$(cat "$tx/log" 2>/dev/null)"; else say unknown-transaction 1 ''; fi
+	end
+}
+
+timeout=$(command -v timeout || :)
+verb=${1:-}
+[ $# -gt 0 ] && shift
+case $verb in
+observe)
+	new_work
+	receive "$1" "$work"
+	observe
+	end
+	;;
+apply) apply "$1" "$2" ;;
+_run)
+	tx=$RUN/tx/$1
+	{ transaction; say end 0 ''; } >"$tx/result.new" 2>>"$tx/log"
+	mv "$tx/result.new" "$tx/result"
+	# Those before have been fetched, or will never be.
+	ls -t "$RUN/tx" | tail -n +9 | while read -r old; do rm -rf "${RUN:?}/tx/$old"; done
+	;;
+result) result "$1" ;;
+clean)
+	[ -d "$ETC/objects" ] || rm -rf "$ETC" "$RUN"
+	end
+	;;
+*)
+	echo "usage: nvi observe|apply|result|clean" >&2
+	exit 2
+	;;
+esac

@@ -1,0 +1,46 @@
+import { NviError } from "../model/errors";
+
+/** Linux refuses a single argument of 128 KiB; the rest is room for our own wrapping and its quotes. */
+const LONGEST_COMMAND = 96 * 1024;
+
+/**
+ * One word for a POSIX shell, so that the shell passes it on as it is.
+ *
+ * A login shell that is not POSIX sees our quotes first: fish turns `\\` and `\'` inside them into `\` and `'`,
+ * csh stops at a line break and expands `!`. Commands that keep clear of these four work in every login shell.
+ *
+ * @throws NviError `invalid` for a NUL byte, which no argument can carry.
+ */
+export function shellQuote(word: string): string {
+    if (word.includes("\0")) {
+        throw new NviError({
+            kind: "invalid",
+            operation: "quote",
+            subject: "a command",
+            reason: "a word of it contains a NUL byte, which no command line can carry",
+        });
+    }
+    return /^[A-Za-z0-9_/.:@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/**
+ * The line sent to the login shell, whichever shell that is, so that `script` is run by `sh`.
+ * `env` sets the locale because `LC_ALL=C command` is not a command to csh. With LC_ALL=C the tools, and sudo,
+ * speak the language in which their messages are recognised.
+ *
+ * @param prefix a command that runs what follows it, e.g. `sudo -n --`, already quoted.
+ * @throws NviError `invalid` when the script is too long for an argument: it belongs in stdin.
+ */
+export function loginShellLine(script: string, prefix = ""): string {
+    const line = `env LC_ALL=C ${prefix ? `${prefix} ` : ""}sh -c ${shellQuote(script)}`;
+    if (Buffer.byteLength(line) > LONGEST_COMMAND) {
+        throw new NviError({
+            kind: "invalid",
+            operation: "quote",
+            subject: "a command",
+            reason: `it is ${Buffer.byteLength(line)} bytes long, and ${LONGEST_COMMAND} is the most that a command line takes`,
+            cure: "send the data by standard input",
+        });
+    }
+    return line;
+}

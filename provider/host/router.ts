@@ -1,0 +1,116 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { NviError } from "../model/errors";
+import type { Endpoint } from "./endpoint";
+import type { Files, Host, Section } from "./host";
+import { labelOf } from "./hops";
+import type { Pool } from "./pool";
+import type { ExecResult, Session } from "./ssh";
+import { packBundle, parseAnswer, sha256 } from "./wire";
+
+/** Exit status by which the bootstrap says that the script isn't there; no tool uses it. */
+const NO_SCRIPT = 97;
+
+/** What one step of a transaction may take (a tool is ended after 60 s), and what waiting for the lock may. */
+const APPLY_TIMEOUT_MS = 600_000;
+/** How long the result of a transaction is asked for after its connection was lost. */
+const RESULT_DEADLINE_MS = 120_000;
+const RESULT_PAUSE_MS = 500;
+
+const SCRIPT = readFileSync(join(__dirname, "nvi.sh"));
+const SCRIPT_HASH = sha256(SCRIPT);
+/** A path for each version, so that an upload never changes a script that is being run. */
+const FOLDER = `/run/nvi/${SCRIPT_HASH.slice(0, 16)}`;
+
+/** A router reached over SSH. */
+export class Router implements Host {
+    readonly label: string;
+
+    constructor(private readonly endpoint: Endpoint, private readonly pool: Pool) {
+        this.label = labelOf(endpoint);
+    }
+
+    async call(verb: "observe" | "clean", files?: Files): Promise<Section[]> {
+        const bundle = files && packBundle(files);
+        const result = await this.run([verb, ...(bundle ? [sha256(bundle)] : [])], bundle);
+        return this.sections(verb, result);
+    }
+
+    async apply(files: Files): Promise<Section[]> {
+        const bundle = packBundle(files);
+        const id = randomBytes(8).toString("hex");
+        try {
+            const result = await this.run(["apply", id, sha256(bundle)], bundle, APPLY_TIMEOUT_MS);
+            return this.finished(this.sections("apply", result));
+        } catch (error) {
+            if (!(error instanceof NviError) || !["disconnected", "timeout"].includes(error.kind)) throw error;
+            return this.fetchResult(id, error);
+        }
+    }
+
+    /** Tells what became of a transaction that goes on without us. */
+    private async fetchResult(id: string, lost: NviError): Promise<Section[]> {
+        const deadline = Date.now() + RESULT_DEADLINE_MS;
+        while (Date.now() < deadline) {
+            const sections = this.sections("result", await this.run(["result", id]));
+            const names = new Set(sections.map((section) => section.name));
+            // It never began: the upload was cut. Nothing has changed.
+            if (names.has("unknown-transaction")) throw lost;
+            if (!names.has("running")) return sections;
+            await new Promise((resolve) => setTimeout(resolve, RESULT_PAUSE_MS));
+        }
+        throw lost;
+    }
+
+    /** The script answers "running" where its detached part died without a result. */
+    private finished(sections: Section[]): Section[] {
+        const running = sections.find((section) => section.name === "running");
+        if (!running) return sections;
+        throw new NviError({
+            kind: "disconnected", operation: "apply", subject: this.label, reason: "the transaction ended on the router without a result: it may have been applied in part",
+            output: running.stdout, cure: "run `pulumi refresh` to see what is there, and `pulumi up` to complete it",
+        });
+    }
+
+    private async run(words: readonly string[], stdin?: Buffer, timeoutMs?: number): Promise<ExecResult> {
+        const session = await this.pool.acquire(this.endpoint);
+        const path = `${FOLDER}/nvi`;
+        const command = `if [ -x ${path} ]; then exec ${path} ${words.join(" ")}; else exit ${NO_SCRIPT}; fi`;
+        const options = { stdin, timeoutMs, operation: words[0] };
+        const result = await session.execAsRoot(command, options);
+        if (result.code !== NO_SCRIPT) return result;
+        await this.upload(session);
+        return session.execAsRoot(command, options);
+    }
+
+    /** Never streamed into a shell: a cut connection would look like the end of the script. */
+    private async upload(session: Session): Promise<void> {
+        const temporary = `${FOLDER}/nvi.${randomBytes(4).toString("hex")}`;
+        const command = [
+            "umask 077", `mkdir -p ${FOLDER}`, `cat > ${temporary}`,
+            `test "$(sha256sum < ${temporary} | cut -c1-64)" = ${SCRIPT_HASH}`, `chmod 700 ${temporary}`, `mv ${temporary} ${FOLDER}/nvi`,
+        ].join(" && ");
+        const result = await session.execAsRoot(`${command} || { rm -f ${temporary}; exit 1; }`, { stdin: SCRIPT, operation: "upload the router-side script" });
+        if (result.code === 0) return;
+        const output = result.stderr.toString("utf8");
+        throw new NviError({
+            kind: /No space|Read-only/.test(output) || output === "" ? "storage" : "tool",
+            operation: "upload the router-side script", subject: this.label, reason: `it did not arrive whole in ${FOLDER}; nothing was changed`, output,
+            cure: "the router needs a writable /run with some free space, and the tools cat, cut, mkdir, mv and sha256sum (coreutils or busybox)",
+        });
+    }
+
+    private sections(verb: string, result: ExecResult): Section[] {
+        const sections = parseAnswer(result.stdout);
+        const storage = sections?.find((section) => section.name === "storage" && sections.length === 1);
+        if (storage && verb !== "apply" && verb !== "result") {
+            throw new NviError({ kind: "storage", operation: verb, subject: this.label, reason: storage.stdout, cure: "free space on the router's /run" });
+        }
+        if (sections) return sections;
+        throw new NviError({
+            kind: "disconnected", operation: verb, subject: this.label, reason: `the answer of the router-side script is not whole (${result.stdout.length} bytes, exit status ${result.code})`,
+            output: result.stderr.toString("utf8"), cure: "run `pulumi refresh` to see what is there",
+        });
+    }
+}

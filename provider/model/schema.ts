@@ -1,0 +1,100 @@
+import { z } from "zod";
+import { parseAddress, parsePrefix, parseRange } from "./address";
+import type { Fault } from "./fault";
+import { interfaceNameFault, objectNameFault } from "./names";
+import { parseService } from "./ports";
+import { unknownPaths, without } from "./unknown";
+
+/*
+ * The leaves of all schemas. Each gives its fault in words that go on from the property's name, and carries
+ * examples, from which tests are generated.
+ */
+
+function leaf(fault: (text: string) => string | undefined, examples: string[]) {
+    return z.string({ error: "is not a string" }).superRefine((text, context) => {
+        const message = fault(text);
+        if (message) context.addIssue({ code: "custom", message });
+    }).meta({ examples });
+}
+
+const reasonOf = (result: unknown): string | undefined => (typeof result === "string" ? result : undefined);
+
+export const interfaceName = (...examples: string[]) => leaf(interfaceNameFault, examples);
+export const objectName = () => leaf(objectNameFault, ["main", "branch-7"]);
+export const address = (...examples: string[]) => leaf((text) => (parseAddress(text) ? undefined : "is not an IPv4 or IPv6 address"), examples);
+export const prefix = (...examples: string[]) => leaf((text) => reasonOf(parsePrefix(text)), examples);
+export const range = (...examples: string[]) => leaf((text) => reasonOf(parseRange(text)), examples);
+export const service = (...examples: string[]) => leaf((text) => reasonOf(parseService(text)), examples);
+
+/** A name of the program's own: of an uplink. Part of an nft chain's name. */
+export const label = (...examples: string[]) => leaf((text) => (/^[a-z][a-z0-9_]{0,23}$/.test(text) ? undefined : "must be 1 to 24 lower-case letters, digits and underscores, beginning with a letter"), examples);
+
+export function integer(minimum: number, maximum: number, ...examples: number[]) {
+    return z.number({ error: "is not a number" }).superRefine((value, context) => {
+        if (!Number.isInteger(value) || value < minimum || value > maximum) context.addIssue({ code: "custom", message: `is not a whole number from ${minimum} to ${maximum}` });
+    }).meta({ examples });
+}
+
+export const flag = () => z.boolean({ error: "is not true or false" });
+export const text = (...examples: string[]) => z.string({ error: "is not a string" }).meta({ examples });
+export const list = <T extends z.ZodType>(item: T, minimum = 0) => z.array(item, { error: "is not a list" }).min(minimum, { error: "is empty" });
+export const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values, { error: `is none of ${values.map((value) => JSON.stringify(value)).join(", ")}` });
+
+/** One value or a list of them. */
+export const oneOrMore = <T extends z.ZodType>(item: T) => z.union([item, list(item, 1)]);
+
+/** A tree in which anything may be missing or not yet known. */
+export type Partially<T> = T extends (infer E)[] ? (Partially<E> | undefined)[] : T extends object ? { [K in keyof T]?: Partially<T[K]> } : T | undefined;
+
+export interface Checked<T> {
+    faults: Fault[];
+    /** The inputs less all unknown and faulty values: enough for checks across fields. */
+    known: Partially<T>;
+    /** The inputs as the schema has them, defaults filled in; only where everything is known and sound. */
+    value?: T;
+}
+
+/** Checks inputs against a schema. All faults are found at once; unknown values fit everywhere. */
+export function checkAgainst<T>(schema: z.ZodType<T>, inputs: unknown): Checked<T> {
+    const unknowns = unknownPaths(inputs);
+    const pruned = without(inputs, unknowns);
+    const result = schema.safeParse(pruned);
+    if (result.success && unknowns.length === 0) return { faults: [], known: result.data as Partially<T>, value: result.data };
+    const faults = result.success ? [] : result.error.issues.flatMap((issue) => toFaults(issue, [], inputs)).filter((fault) => !concerns(fault, unknowns));
+    const known = without(pruned, faults.map((fault) => fault.path)) as Partially<T>;
+    return { faults, known };
+}
+
+type Issue = z.core.$ZodIssue;
+
+function toFaults(issue: Issue, above: PropertyKey[], inputs: unknown): Fault[] {
+    const path = [...above, ...issue.path] as (string | number)[];
+    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => ({ path: [...path, key], reason: "is no property here" }));
+    if (issue.code === "invalid_union") return unionFaults(issue, path, inputs);
+    if (issue.code === "invalid_key") return issue.issues.map((inner) => ({ path, reason: inner.message }));
+    const missing = issue.code === "invalid_type" && valueAt(inputs, path) === undefined;
+    return [{ path, reason: missing ? "is required" : issue.message === "Invalid input" ? "has the wrong type" : issue.message.replace(/^Invalid input: /, "is wrong: ") }];
+}
+
+/** Of a union's branches, the one that got furthest knows best what is wrong. */
+function unionFaults(issue: Extract<Issue, { code: "invalid_union" }>, path: (string | number)[], inputs: unknown): Fault[] {
+    const branches = (issue.errors as Issue[][] | undefined) ?? [];
+    const depth = (issues: Issue[]) => Math.max(0, ...issues.map((inner) => (inner.code === "invalid_type" && inner.path.length === 0 ? -1 : inner.path.length)));
+    const typed = branches.filter((issues) => !issues.some((inner) => inner.code === "invalid_type" && inner.path.length === 0));
+    const best = (typed.length > 0 ? typed : branches).sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0];
+    if (!best || best.length === 0) return [{ path, reason: issue.message === "Invalid input" ? "is none of the forms that this property takes" : issue.message }];
+    return best.flatMap((inner) => toFaults(inner, path, inputs));
+}
+
+function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
+    return path.reduce<unknown>((at, key) => (at as Record<string | number, unknown> | undefined)?.[key], value);
+}
+
+/** A fault at, above or below something unknown is no fault yet. */
+function concerns(fault: Fault, unknowns: readonly (readonly (string | number)[])[]): boolean {
+    return unknowns.some((path) => {
+        const shorter = Math.min(path.length, fault.path.length);
+        // A parent's fault may come from the missing child; a sibling's cannot.
+        return path.slice(0, shorter).every((key, i) => key === fault.path[i]);
+    });
+}

@@ -1,0 +1,147 @@
+import { hostOf } from "./hosts";
+import { NviError } from "../model/errors";
+import { formatPath, type Fault } from "../model/fault";
+import { checkAgainst } from "../model/schema";
+import { UNKNOWN, unknownPaths } from "../model/unknown";
+import { ensure, read, remove, renderedOf, type Observed } from "../reconcile/engine";
+import type { DesiredObject } from "../reconcile/desired";
+import { resourceOf, type ResourceKind } from "../resources";
+import { endpoint, endpointFaults, type EndpointInputs } from "../resources/endpoint";
+import { failed, quietly } from "./errors";
+import { changedKeys, type Bag } from "./bag";
+
+/*
+ * One provider for every kind of object on a router. Inputs are the program's own, plus `router` (how to reach it),
+ * `owner`, and `rendered`, which check computes: the map of everything that will be on the router. Outputs are the
+ * same, with `rendered` as observed, so that a diff names whatever differs.
+ */
+
+export interface CheckResult {
+    inputs: Bag;
+    failures: { property: string; reason: string }[];
+}
+
+/** Properties that all kinds have beside their own. */
+const COMMON = ["router", "owner", "rendered", "__provider"] as const;
+
+function ownInputs(inputs: Bag): Bag {
+    return Object.fromEntries(Object.entries(inputs).filter(([key]) => !COMMON.some((common) => common === key)));
+}
+
+function checkKind(kind: ResourceKind, inputs: Bag) {
+    const resource = resourceOf(kind);
+    const own = checkAgainst(resource.schema, ownInputs(inputs));
+    const router = checkAgainst(endpoint, inputs.router);
+    const faults: Fault[] = [
+        ...own.faults,
+        ...resource.faults(own.known as never),
+        ...[...router.faults, ...(router.known ? endpointFaults(router.known) : [])].map((fault) => ({ ...fault, path: ["router", ...fault.path] })),
+    ];
+    return { resource, own, faults };
+}
+
+export async function check(kind: ResourceKind, inputs: Bag): Promise<CheckResult> {
+    return quietly(() => {
+        const { resource, own, faults } = checkKind(kind, inputs);
+        const failures = faults.map((fault) => ({ property: formatPath(fault.path), reason: fault.reason }));
+        if (failures.length > 0) return { inputs, failures };
+        const owner = inputs.owner;
+        const isKnown = own.value !== undefined && typeof owner === "string" && owner !== UNKNOWN;
+        const rendered = isKnown ? renderedOf({ owner, artifacts: resource.render(own.value as never).artifacts }) : UNKNOWN;
+        return { inputs: { ...inputs, rendered }, failures };
+    });
+}
+
+export interface DiffResult {
+    changes: boolean;
+    replaces: string[];
+    deleteBeforeReplace: boolean;
+}
+
+export async function diff(kind: ResourceKind, olds: Bag, news: Bag): Promise<DiffResult> {
+    return quietly(() => {
+        const resource = resourceOf(kind);
+        const changed = changedKeys(olds, news);
+        const replaces = resource.replacedBy.filter((key) => changed.includes(key) && !sameByDefault(kind, key, olds, news)) as string[];
+        // The same router under another name is another router: its objects' ids begin with the name.
+        if (nameOf(olds) !== nameOf(news) && nameOf(news) !== UNKNOWN) replaces.push("router");
+        // Device names and table ids are unique in a kernel: the old one goes first.
+        return { changes: changed.length > 0, replaces, deleteBeforeReplace: replaces.length > 0 };
+    });
+}
+
+const nameOf = (inputs: Bag): unknown => (inputs.router as Bag | undefined)?.name;
+
+/** Writing a default out is no change. */
+function sameByDefault(kind: ResourceKind, key: string, olds: Bag, news: Bag): boolean {
+    const value = (inputs: Bag) => (checkAgainst(resourceOf(kind).schema, ownInputs(inputs)).value as Bag | undefined)?.[key];
+    const [before, after] = [value(olds), value(news)];
+    return before !== undefined && before === after;
+}
+
+export async function create(kind: ResourceKind, inputs: Bag): Promise<{ id: string; outs: Bag }> {
+    const desired = desiredOf(kind, inputs);
+    const id = idOf(desired, inputs);
+    try {
+        const observed = await ensure(hostOf(inputs), desired);
+        return { id, outs: outputs(inputs, observed) };
+    } catch (error) {
+        throw failed(error, mayHaveChanged(error) ? { id, properties: { ...inputs, rendered: {} } } : undefined);
+    }
+}
+
+export async function update(kind: ResourceKind, inputs: Bag): Promise<{ outs: Bag }> {
+    try {
+        return { outs: outputs(inputs, await ensure(hostOf(inputs), desiredOf(kind, inputs))) };
+    } catch (error) {
+        throw failed(error);
+    }
+}
+
+export interface ReadResult {
+    id: string;
+    props: Bag;
+    inputs: Bag;
+}
+
+/** Only proof of absence gives an empty id, by which the engine drops the resource. */
+export async function readResource(kind: ResourceKind, id: string, outs: Bag): Promise<ReadResult> {
+    try {
+        const desired = desiredOf(kind, outs);
+        const observed = await read(hostOf(outs), desired);
+        if (!observed.exists) return { id: "", props: {}, inputs: {} };
+        const inputs = { ...outs, rendered: observed.rendered };
+        return { id, props: outputs(outs, observed), inputs };
+    } catch (error) {
+        throw failed(error);
+    }
+}
+
+export async function destroy(kind: ResourceKind, outs: Bag): Promise<void> {
+    try {
+        await remove(hostOf(outs), desiredOf(kind, outs));
+    } catch (error) {
+        throw failed(error);
+    }
+}
+
+/** The outcome is unknown, or undoing failed: the state must know of the object, so that refresh can look. */
+function mayHaveChanged(error: unknown): boolean {
+    return !(error instanceof NviError) || error.kind === "disconnected" || error.kind === "timeout" || error.operation.startsWith("verify") || /UNDOING FAILED/.test(error.reason);
+}
+
+function desiredOf(kind: ResourceKind, inputs: Bag): DesiredObject {
+    const { resource, own, faults } = checkKind(kind, inputs);
+    if (own.value === undefined) {
+        const what = faults.map((fault) => `${formatPath(fault.path)} ${fault.reason}`).join("; ") || `unknown: ${unknownPaths(inputs).map(formatPath).join(", ")}`;
+        throw new NviError({ kind: "invalid", operation: kind, subject: String(nameOf(inputs) ?? "a router"), reason: `stored inputs are not those of this version (${what})`, cure: "use the version of pulumi-nvi that made them, or correct the program and run `pulumi up`" });
+    }
+    return { ...resource.render(own.value as never), id: { kind, name: own.value.name }, owner: String(inputs.owner) };
+}
+
+/** Says router, kind and name, so that an import can one day work from the id alone. */
+const idOf = (desired: DesiredObject, inputs: Bag): string => `${(inputs.router as EndpointInputs).name}/${desired.id.kind}/${desired.id.name}`;
+
+function outputs(inputs: Bag, observed: Observed): Bag {
+    return { ...inputs, rendered: observed.rendered };
+}

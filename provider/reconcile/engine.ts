@@ -1,0 +1,206 @@
+import type { Host, Section } from "../host/host";
+import { NviError } from "../model/errors";
+import type { Artifact, Rendered } from "../syntax/artifact";
+import type { DesiredObject } from "./desired";
+import type { PlanContext, Request, Step } from "./kind";
+import { kindOf } from "./kinds";
+import { objectKey, type Manifest, type ObjectId, type StoredObject } from "./objects";
+import { preflight, preflightRequests } from "./preflight";
+import { hasTokens, render, renderObserved, resolve } from "./resolve";
+import { parseSnapshot, type Snapshot } from "./snapshot";
+import { applyTransaction, STALE, type Transaction } from "./transaction";
+
+/** What an object is on its router. */
+export interface Observed {
+    /** Only false with proof: neither its manifest nor any of its artifacts is there. */
+    exists: boolean;
+    rendered: Rendered;
+    snapshot: Snapshot;
+}
+
+/** The entry that says whose an object is. */
+const OWNER = "owner";
+
+/** How often another stack may come in between observing and applying. */
+const STALE_TRIES = 5;
+
+/** Everything that will stand on the router for an object. */
+export function renderedOf(desired: Pick<DesiredObject, "owner" | "artifacts">): Rendered {
+    return { [OWNER]: desired.owner, ...render(desired.artifacts) };
+}
+
+/** Observes an object, changing nothing. */
+export async function read(host: Host, desired: DesiredObject): Promise<Observed> {
+    const snapshot = await observe(host, desired.artifacts, []);
+    return observedIn(desired, snapshot);
+}
+
+function observedIn(desired: DesiredObject, snapshot: Snapshot): Observed {
+    const own = ownObject(desired.id, snapshot);
+    const found = renderObserved(desired.artifacts, snapshot);
+    const rendered = { ...(own ? { [OWNER]: own.manifest.owner } : {}), ...found };
+    const exists = own !== undefined || ownArtifacts(desired.artifacts, snapshot).length > 0;
+    return { exists, rendered, snapshot };
+}
+
+/** Artifacts of which something is there. Sysctls that others may have set prove nothing. */
+function ownArtifacts(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
+    return artifacts.filter((artifact) => {
+        const resolved = artifact.kind === "sysctl" ? undefined : resolve(artifact, snapshot.addresses);
+        return resolved !== undefined && Object.keys(kindOf(resolved).observed(resolved, snapshot)).length > 0;
+    });
+}
+
+const ownObject = (id: ObjectId, snapshot: Snapshot): StoredObject | undefined => snapshot.objects.find((object) => object.key === objectKey(id));
+
+/**
+ * Makes the router have exactly this object: observes, checks, plans the difference and applies it in one
+ * transaction. Writes nothing where nothing differs.
+ *
+ * @throws NviError; the router is as it was, except for kinds `disconnected` and `timeout`, after which only the
+ *   next observation knows, and where the message says that undoing failed.
+ */
+export function ensure(host: Host, desired: DesiredObject): Promise<Observed> {
+    return retryStale(async () => {
+        const first = await observe(host, desired.artifacts, preflightRequests(desired));
+        const own = ownObject(desired.id, first);
+        const previous = own?.manifest.artifacts ?? [];
+        const snapshot = await observeMore(host, desired.artifacts, previous, first, preflightRequests(desired));
+        const artifacts = resolveAll(desired.artifacts, snapshot);
+        preflight(desired, artifacts, snapshot);
+        const saved = { ...inheritedValues(snapshot), ...own?.manifest.saved };
+        const context: PlanContext = { snapshot, saved, held: heldSysctls(desired.id, snapshot) };
+        const steps = plan(artifacts, previous, context);
+        const manifest: Manifest = { version: 1, object: objectKey(desired.id), owner: desired.owner, artifacts, saved: keepSaved(artifacts, saved) };
+        if (steps.length === 0 && own && !own.pending && JSON.stringify(own.manifest) === JSON.stringify(manifest)) return observedIn(desired, snapshot);
+        const after = await applyTransaction(host, transaction(desired, manifest, steps, snapshot));
+        return verify(desired, after);
+    });
+}
+
+/** Takes an object away: what its manifest on the router lists, else what its inputs say. */
+export function remove(host: Host, desired: DesiredObject): Promise<void> {
+    return retryStale(async () => {
+        const first = await observe(host, desired.artifacts, []);
+        const own = ownObject(desired.id, first);
+        if (own && own.manifest.owner !== desired.owner) throw notOurs(host, desired, own);
+        const previous = own?.manifest.artifacts ?? resolveAll(desired.artifacts, first);
+        const snapshot = await observeMore(host, desired.artifacts, previous, first, []);
+        const context: PlanContext = { snapshot, saved: { ...own?.manifest.saved }, held: heldSysctls(desired.id, snapshot) };
+        const steps = plan([], own ? previous : unclaimed(previous, snapshot), context);
+        if (own || steps.length > 0) await applyTransaction(host, { ...transaction(desired, undefined, steps, snapshot), remove: true });
+        else await host.call("clean");
+    });
+}
+
+function notOurs(host: Host, desired: DesiredObject, own: StoredObject): NviError {
+    return new NviError({
+        kind: "foreign",
+        operation: `delete of ${objectKey(desired.id)}`,
+        subject: host.label,
+        reason: `it belongs to ${own.manifest.owner} now; nothing was changed`,
+        cure: "if that is right, take this resource out of the state only: pulumi state delete <urn>",
+    });
+}
+
+/** Without a manifest to go by, what another object claims is not to be touched. */
+function unclaimed(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
+    const claimed = new Set(snapshot.objects.flatMap((object) => object.manifest.artifacts.map((one) => kindOf(one).key(one))));
+    return artifacts.filter((artifact) => !claimed.has(kindOf(artifact).key(artifact)));
+}
+
+/** Creation upwards through the phases, then removal downwards: what is new works before what is old goes. */
+function plan(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext): Step[] {
+    const keys = new Set(wanted.map((artifact) => kindOf(artifact).key(artifact)));
+    const gone = previous.filter((artifact) => !keys.has(kindOf(artifact).key(artifact)));
+    const additions = wanted.flatMap((artifact) => kindOf(artifact).ensure(artifact, context));
+    const removals = gone.flatMap((artifact) => kindOf(artifact).remove(artifact, context));
+    const rising = (a: Step, b: Step) => a.order - b.order;
+    return [...additions.sort(rising), ...removals.sort((a, b) => b.order - a.order)];
+}
+
+function resolveAll(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
+    return artifacts.flatMap((artifact) => resolve(artifact, snapshot.addresses) ?? []);
+}
+
+/** Values that other objects saved before us are from before any of us. */
+function inheritedValues(snapshot: Snapshot): Record<string, string> {
+    return Object.assign({}, ...snapshot.objects.map((object) => object.manifest.saved));
+}
+
+function keepSaved(artifacts: readonly Artifact[], saved: Record<string, string>): Record<string, string> {
+    const paths = new Set(artifacts.flatMap((artifact) => (artifact.kind === "sysctl" ? [artifact.path] : [])));
+    const forwarding = [...paths].some((path) => /forward/.test(path));
+    const kept = Object.entries(saved).filter(([path]) => paths.has(path) || (forwarding && /\/(forwarding|accept_redirects|accept_ra)$/.test(path)));
+    return Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function heldSysctls(id: ObjectId, snapshot: Snapshot): Set<string> {
+    const others = snapshot.objects.filter((object) => object.key !== objectKey(id));
+    return new Set(others.flatMap((object) => object.manifest.artifacts.flatMap((one) => (one.kind === "sysctl" ? [one.path] : []))));
+}
+
+function transaction(desired: DesiredObject, manifest: Manifest | undefined, steps: Step[], snapshot: Snapshot): Transaction {
+    const { lines, files } = requestsFor(resolveAll(desired.artifacts, snapshot));
+    return { id: desired.id, owner: desired.owner, manifest, steps, generation: snapshot.generation, requests: lines, files, remove: false };
+}
+
+/** What was asked for must be what is there. */
+function verify(desired: DesiredObject, after: Snapshot): Observed {
+    const observed = observedIn(desired, after);
+    const wanted = renderedOf(desired);
+    const keys = [...new Set([...Object.keys(wanted), ...Object.keys(observed.rendered)])];
+    const different = keys.filter((key) => wanted[key] !== observed.rendered[key]);
+    if (different.length === 0) return observed;
+    throw new NviError({
+        kind: "tool",
+        operation: `verify ${objectKey(desired.id)}`,
+        subject: after.router,
+        reason: `every command succeeded, but the router shows something else than what was asked for`,
+        output: different.map((key) => `${key}: wanted ${wanted[key] ?? "nothing"}, found ${observed.rendered[key] ?? "nothing"}`).join("\n"),
+        cure: "something else on the router may have changed it at the same moment; run `pulumi refresh` to see what is there, and `pulumi up` to try again",
+    });
+}
+
+function requestsFor(artifacts: readonly Artifact[]): { lines: Request[]; files: Record<string, string> } {
+    const all = artifacts.map((artifact) => kindOf(artifact).requests(artifact));
+    return { lines: all.flatMap((one) => one.lines), files: Object.assign({}, ...all.map((one) => one.files ?? {})) };
+}
+
+/** One observation, or two where the router's own addresses decide what to ask for. */
+async function observe(host: Host, artifacts: readonly Artifact[], extra: readonly Request[]): Promise<Snapshot> {
+    if (!hasTokens(artifacts)) return observeOnce(host, artifacts, extra);
+    const { addresses } = await observeOnce(host, [], []);
+    return observeOnce(host, artifacts.flatMap((artifact) => resolve(artifact, addresses) ?? []), extra);
+}
+
+/** Asks again where the manifest lists things that the program no longer knows of. */
+async function observeMore(host: Host, artifacts: readonly Artifact[], previous: readonly Artifact[], first: Snapshot, extra: readonly Request[]): Promise<Snapshot> {
+    const wanted = resolveAll(artifacts, first);
+    const keys = new Set(wanted.map((artifact) => kindOf(artifact).key(artifact)));
+    const more = previous.filter((artifact) => !keys.has(kindOf(artifact).key(artifact)));
+    return requestsFor(more).lines.length === 0 ? first : observeOnce(host, [...wanted, ...more], extra);
+}
+
+async function observeOnce(host: Host, artifacts: readonly Artifact[], extra: readonly Request[]): Promise<Snapshot> {
+    const { lines, files } = requestsFor(artifacts);
+    const requests = [...lines, ...extra].map((line) => `${line.join("\t")}\n`).join("");
+    const sections = await host.call("observe", { requests, ...files });
+    return snapshotOf(host, sections);
+}
+
+function snapshotOf(host: Host, sections: readonly Section[]): Snapshot {
+    return parseSnapshot(host.label, sections);
+}
+
+/** Another stack's transaction in between means: look again, plan again. */
+async function retryStale<T>(attempt: () => Promise<T>): Promise<T> {
+    for (let left = STALE_TRIES; ; left--) {
+        try {
+            return await attempt();
+        } catch (error) {
+            if (!(error instanceof NviError && error.operation === STALE) || left === 0) throw error;
+        }
+    }
+}
+

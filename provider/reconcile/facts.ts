@@ -1,0 +1,35 @@
+import type { Host } from "../host/host";
+import { NviError } from "../model/errors";
+import { kernel } from "./preflight";
+import { parseSnapshot } from "./snapshot";
+
+/** What is known of a router, for programs and for people. */
+export interface Facts {
+    /** As `uname -r` says. */
+    kernel: string;
+    architecture: string;
+    /** The distribution's name for itself. */
+    os: string;
+    nftables: string;
+    iproute2: string;
+    /** Other software that manages the network there. */
+    managers: string[];
+    /** Backends of `Interface` that it can run. */
+    backends: string[];
+    /** Network interfaces, less those of ours. */
+    interfaces: string[];
+}
+
+/**
+ * Asks a router what it is.
+ *
+ * @throws NviError `preflight` where it lacks what every backend needs.
+ */
+export async function facts(host: Host): Promise<Facts> {
+    const snapshot = parseSnapshot(host.label, await host.call("observe", { requests: "" }));
+    const [tooOld] = kernel(snapshot);
+    if (tooOld) throw new NviError({ kind: "preflight", operation: "preflight", subject: host.label, ...tooOld });
+    const { kernel: release = "", architecture = "", os = "", nft = "", iproute2 = "" } = snapshot.facts;
+    const interfaces = [...snapshot.links.values()].filter((link) => link.alias === undefined && link.name !== "lo").map((link) => link.name);
+    return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends: ["rules"], interfaces };
+}

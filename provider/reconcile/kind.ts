@@ -1,0 +1,53 @@
+import type { Artifact, Rendered } from "../syntax/artifact";
+import type { Snapshot } from "./snapshot";
+
+/** One change on the router and its undoing. Words are arguments of a process, never text for a shell. */
+export interface Step {
+    /** Where in the transaction; see `order`. */
+    order: number;
+    label: string;
+    do: string[][];
+    /** Run in this order when a later step fails. */
+    undo: string[][];
+    /** Files that the commands name, by name. */
+    files?: Record<string, string>;
+}
+
+/** What a plan may look at and has to remember. */
+export interface PlanContext {
+    snapshot: Snapshot;
+    /** Values from before our first change, by sysctl path; ensure adds to them, remove puts them back. */
+    saved: Record<string, string>;
+    /** Sysctls that other objects hold too: not to be put back. */
+    held: ReadonlySet<string>;
+}
+
+/** One line of the script's `requests`. */
+export type Request = readonly string[];
+
+/** The contract of a kind of artifact: everything that the engine needs to know of it. */
+export interface Kind<A extends Artifact> {
+    /** What nothing else on the router can also be. */
+    key(artifact: A): string;
+    /** What to observe, and the files that the requests name. */
+    requests(artifact: A): { lines: Request[]; files?: Record<string, string> };
+    /** The entries that stand for it. */
+    entries(artifact: A): Rendered;
+    /** The same entries as the router has them; what is absent is left out, what is foreign is added. */
+    observed(artifact: A, snapshot: Snapshot): Rendered;
+    /** What stands in its place, when nothing of ours is there yet; a reason in words. */
+    occupied(artifact: A, snapshot: Snapshot): string | undefined;
+    ensure(artifact: A, context: PlanContext): Step[];
+    remove(artifact: A, context: PlanContext): Step[];
+}
+
+const STEP_ORDER = { link: 0, sysctl: 1, address: 2, up: 3, table: 4, routes: 5, rule: 6 } as const;
+const PHASE_ORDER = { device: 0, stage2: 10, stage1: 20, divert: 30, forward: 40 } as const;
+
+/**
+ * Where a step belongs: by phase, within a phase by what needs what. A device's settings come before it is
+ * up, routes after that. Creation runs upwards, removal downwards.
+ */
+export function order(artifact: Artifact, part: keyof typeof STEP_ORDER = artifact.kind): number {
+    return PHASE_ORDER[artifact.phase] + STEP_ORDER[part];
+}

@@ -1,0 +1,22 @@
+import type { Artifact } from "../../syntax/artifact";
+import type { Kind } from "../kind";
+import { addressKind } from "./address";
+import { linkKind } from "./link";
+import { routesKind } from "./routes";
+import { ruleKind } from "./rule";
+import { sysctlKind } from "./sysctl";
+import { tableKind } from "./table";
+
+const KINDS: { [K in Artifact["kind"]]: Kind<Extract<Artifact, { kind: K }>> } = {
+    link: linkKind,
+    address: addressKind,
+    sysctl: sysctlKind,
+    table: tableKind,
+    rule: ruleKind,
+    routes: routesKind,
+};
+
+/** The contract of an artifact's kind. */
+export function kindOf(artifact: Artifact): Kind<Artifact> {
+    return KINDS[artifact.kind] as unknown as Kind<Artifact>;
+}

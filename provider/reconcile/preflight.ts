@@ -1,0 +1,138 @@
+import { NviError } from "../model/errors";
+import type { Artifact } from "../syntax/artifact";
+import type { DesiredObject } from "./desired";
+import type { Request } from "./kind";
+import { kindOf } from "./kinds";
+import { objectKey, type StoredObject } from "./objects";
+import type { ForeignTable, Snapshot } from "./snapshot";
+
+/** Something about the router that the plan can't work with, found before anything is written. */
+export interface Finding {
+    reason: string;
+    cure: string;
+}
+
+/** Linux 5.5 is the first whose nft matches iifname in POSTROUTING (commit 28f8bfd1ac94). */
+const OLDEST_KERNEL = [5, 5] as const;
+
+/** What the checks below want observed. */
+export function preflightRequests(desired: Pick<DesiredObject, "diverted" | "crossing">): Request[] {
+    const nics = desired.diverted.map((nic) => ["sysctl", `net/ipv4/conf/${nic}/proxy_arp`] as const);
+    const all = [["sysctl", "net/ipv4/conf/all/rp_filter"], ["sysctl", "net/ipv4/conf/all/proxy_arp"]] as const;
+    return desired.crossing ? [...nics, ...all, ["forward"]] : [...nics, ...all];
+}
+
+/**
+ * Everything that stands in the way, all at once.
+ *
+ * @throws NviError `preflight`, or `foreign` where an object of somebody else's is in the place.
+ */
+export function preflight(desired: DesiredObject, artifacts: readonly Artifact[], snapshot: Snapshot): void {
+    const own = snapshot.objects.find((object) => object.key === objectKey(desired.id));
+    const foreign = [...ownership(desired, own), ...claims(desired, artifacts, snapshot)];
+    const findings = [...kernel(snapshot), ...nics(desired, snapshot), ...occupied(artifacts, own, snapshot), ...filters(desired, snapshot), ...firewalls(desired, snapshot)];
+    if (foreign.length > 0) throw failure("foreign", snapshot, desired, foreign);
+    if (findings.length > 0) throw failure("preflight", snapshot, desired, findings);
+}
+
+function failure(kind: "preflight" | "foreign", snapshot: Snapshot, desired: DesiredObject, findings: readonly Finding[]): NviError {
+    const list = findings.map((finding) => `${finding.reason}\n    cure: ${finding.cure}`);
+    const reason = list.length === 1 ? list[0]! : `${list.length} things stand in the way; nothing was changed\n${list.map((text, i) => `  ${i + 1}. ${text}`).join("\n")}`;
+    return new NviError({ kind, operation: `preflight of ${desired.id.kind} ${desired.id.name}`, subject: snapshot.router, reason });
+}
+
+function ownership(desired: DesiredObject, own: StoredObject | undefined): Finding[] {
+    if (!own || own.manifest.owner === desired.owner) return [];
+    return [{
+        reason: `${desired.id.kind} ${desired.id.name} on this router belongs to ${own.manifest.owner}`,
+        cure: "give yours another name, or destroy the other one from its own stack",
+    }];
+}
+
+/** Artifacts that another object of ours, of whatever stack, already stands for. */
+function claims(desired: DesiredObject, artifacts: readonly Artifact[], snapshot: Snapshot): Finding[] {
+    const others = snapshot.objects.filter((object) => object.key !== objectKey(desired.id));
+    const findings = new Map<string, Finding>();
+    for (const artifact of artifacts) {
+        const key = kindOf(artifact).key(artifact);
+        for (const other of others) {
+            const theirs = other.manifest.artifacts.find((one) => kindOf(one).key(one) === key);
+            if (!theirs || (artifact.kind === "sysctl" && theirs.kind === "sysctl" && artifact.value === theirs.value)) continue;
+            findings.set(key, { reason: `${key} belongs to ${other.manifest.object} of ${other.manifest.owner}`, cure: "use another name, table or priority, or manage both in one resource" });
+        }
+    }
+    return [...findings.values()];
+}
+
+/** What every backend needs, beyond the tools. */
+export function kernel(snapshot: Snapshot): Finding[] {
+    const [major, minor] = (snapshot.facts.kernel ?? "").split(/[.-]/).map(Number);
+    if (major! > OLDEST_KERNEL[0] || (major === OLDEST_KERNEL[0] && minor! >= OLDEST_KERNEL[1])) return [];
+    return [{ reason: `its kernel is ${snapshot.facts.kernel}, too old for two-stage NAT`, cure: `boot Linux ${OLDEST_KERNEL.join(".")} or later` }];
+}
+
+function nics(desired: DesiredObject, snapshot: Snapshot): Finding[] {
+    const made = new Set(desired.artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer] : [])));
+    const missing = desired.nics.filter((nic) => !snapshot.links.has(nic) && !made.has(nic));
+    return [...new Set(missing)].map((nic) => ({ reason: `it has no network interface ${nic}`, cure: `it has: ${[...snapshot.links.keys()].join(", ")}` }));
+}
+
+function occupied(artifacts: readonly Artifact[], own: StoredObject | undefined, snapshot: Snapshot): Finding[] {
+    const ours = new Set(own?.manifest.artifacts.map((artifact) => kindOf(artifact).key(artifact)));
+    return artifacts.flatMap((artifact) => {
+        const kind = kindOf(artifact);
+        const reason = ours.has(kind.key(artifact)) ? undefined : kind.occupied(artifact, snapshot);
+        return reason ? [{ reason, cure: "choose another name, table or priority, or remove what is there" }] : [];
+    });
+}
+
+function filters(desired: DesiredObject, snapshot: Snapshot): Finding[] {
+    const findings: Finding[] = [];
+    if (desired.crossing && snapshot.sysctls.get("net/ipv4/conf/all/rp_filter") === "1") {
+        findings.push({
+            reason: "net.ipv4.conf.all.rp_filter is 1: strict reverse-path filtering on every interface drops what comes back from the NVI, and no other setting can undo it",
+            cure: "sysctl -w net.ipv4.conf.all.rp_filter=0 (or 2), and set it per interface; look in /etc/sysctl.d where it comes from",
+        });
+    }
+    for (const nic of desired.diverted) {
+        const path = ["all", nic].find((name) => snapshot.sysctls.get(`net/ipv4/conf/${name}/proxy_arp`) === "1");
+        if (path) findings.push({
+            reason: `proxy_arp is on for ${path}: with ${nic} diverted into the NVI the router would answer ARP for every address, its LAN's included`,
+            cure: `sysctl -w net.ipv4.conf.${path}.proxy_arp=0`,
+        });
+    }
+    return findings;
+}
+
+function firewalls(desired: DesiredObject, snapshot: Snapshot): Finding[] {
+    const { crossing } = desired;
+    if (!crossing) return [];
+    return snapshot.foreign.filter((table) => !table.name.startsWith("nvi_")).flatMap((table) => forwardFindings(table, crossing));
+}
+
+/** Stage 2 is untracked and stage 1 leaves by the NVI: "established accept" and `oifname lan0` miss both. */
+function forwardFindings(table: ForeignTable, { device, peer }: { device: string; peer: string }): Finding[] {
+    if (table.listing === "") {
+        return [{ reason: `the forward chains of nft table ${table.family} ${table.name} cannot be read with this router's nft`, cure: `see why \`nft list table ${table.family} ${table.name}\` fails; a table made by a newer nft is one reason` }];
+    }
+    const accepts = (match: string, name: string) => new RegExp(`${match} (?:"${name}"|\\{[^}]*"${name}"[^}]*\\})[^\\n]*\\baccept\\b`).test(table.listing);
+    const missing = [
+        ...(accepts("iifname", peer) || accepts("iif", peer) ? [] : [`iifname "${peer}" accept`]),
+        ...(accepts("oifname", device) || accepts("oif", device) ? [] : [`oifname "${device}" accept`]),
+    ];
+    if (missing.length === 0) return [];
+    return droppingChains(table.listing).map((chain) => ({
+        reason: `chain ${chain} of nft table ${table.family} ${table.name} would drop forwarded packets`,
+        cure: missing.map((rule) => `nft insert rule ${table.family} ${table.name} ${chain} ${rule}`).join("; "),
+    }));
+}
+
+/** Base chains of the forward hook that end in a drop: by policy, or by a last rule that takes everything. */
+export function droppingChains(listing: string): string[] {
+    const chains = listing.matchAll(/\n\tchain (\S+) \{\n([\s\S]*?)\n\t\}/g);
+    return [...chains].filter(([, , body]) => {
+        if (!/hook forward/.test(body!)) return false;
+        const last = body!.trim().split("\n").at(-1)!.trim();
+        return /policy drop/.test(body!) || /^(?:counter(?: packets \d+ bytes \d+)? )?(?:drop|reject\b.*)$/.test(last);
+    }).map(([, name]) => name!);
+}

@@ -1,0 +1,83 @@
+import type { Family } from "../model/address";
+import type { Artifact, Rendered, Rule, Table } from "../syntax/artifact";
+import { kindOf } from "./kinds";
+import type { ObservedAddress, Snapshot } from "./snapshot";
+
+/*
+ * A program may say "this NIC's own address" where it doesn't know it: dialled and DHCP uplinks. Such an address
+ * is a token until the router is observed, in what is rendered for review too.
+ */
+
+const TOKEN = /<ipv([46]) of ([^>]+)>/;
+
+/** The token for a NIC's own address. */
+export const ownAddress = (family: Family, device: string): string => `<ipv${family} of ${device}>`;
+
+/** Whether anything in these artifacts waits for the router's addresses. */
+export const hasTokens = (artifacts: readonly Artifact[]): boolean => TOKEN.test(JSON.stringify(artifacts));
+
+/** The first global address of a NIC; the kernel lists the primary one first. */
+function lookup(addresses: readonly ObservedAddress[], family: number, device: string): string | undefined {
+    return addresses.find((one) => one.device === device && one.family === family && one.scope === "global")?.local;
+}
+
+function fill(text: string, addresses: readonly ObservedAddress[]): string | undefined {
+    let missing = false;
+    const filled = text.replace(new RegExp(TOKEN, "g"), (_, family: string, device: string) => {
+        const address = lookup(addresses, Number(family), device);
+        missing ||= address === undefined;
+        return address ?? "";
+    });
+    return missing ? undefined : filled;
+}
+
+/** The artifact with addresses for tokens; what needs an address that the router doesn't have is left out. */
+export function resolve(artifact: Artifact, addresses: readonly ObservedAddress[]): Artifact | undefined {
+    if (artifact.kind === "rule") return resolveRule(artifact, addresses);
+    if (artifact.kind === "table") return resolveTable(artifact, addresses);
+    return artifact;
+}
+
+function resolveRule(rule: Rule, addresses: readonly ObservedAddress[]): Rule | undefined {
+    if (!rule.from) return rule;
+    const from = fill(rule.from, addresses);
+    return from === undefined ? undefined : { ...rule, from };
+}
+
+function resolveTable(table: Table, addresses: readonly ObservedAddress[]): Table {
+    const chains = table.chains.map((chain) => ({
+        ...chain,
+        rules: chain.rules.flatMap((rule) => {
+            const text = fill(rule.text, addresses);
+            return text === undefined ? [] : [{ ...rule, text }];
+        }),
+    }));
+    return { ...table, chains };
+}
+
+/** All entries that a list of artifacts stands for, tokens and all: what is reviewed in preview. */
+export function render(artifacts: readonly Artifact[]): Rendered {
+    return Object.assign({}, ...artifacts.map((artifact) => kindOf(artifact).entries(artifact)));
+}
+
+/** The same entries as the router has them; an entry that is as wanted reads exactly as it was written. */
+export function renderObserved(artifacts: readonly Artifact[], snapshot: Snapshot): Rendered {
+    return Object.assign({}, ...artifacts.map((artifact) => observedEntries(artifact, snapshot)));
+}
+
+function observedEntries(artifact: Artifact, snapshot: Snapshot): Rendered {
+    const kind = kindOf(artifact);
+    const written = kind.entries(artifact);
+    const resolved = resolve(artifact, snapshot.addresses);
+    const wanted = resolved ? kind.entries(resolved) : {};
+    const found = resolved ? { ...kind.observed(resolved, snapshot) } : {};
+    const entries: Rendered = {};
+    for (const [key, value] of Object.entries(written)) {
+        const key2 = artifact.kind === "rule" && resolved ? kind.key(resolved) : key;
+        const asWanted = !(key2 in wanted) || found[key2] === wanted[key2];
+        if (asWanted) entries[key] = value;
+        else if (key2 in found) entries[key] = found[key2]!;
+        delete found[key2];
+    }
+    return { ...entries, ...found };
+}

@@ -1,0 +1,24 @@
+import { z } from "zod";
+import type { Fault } from "../../model/fault";
+import { choice, integer, interfaceName, prefix, type Partially } from "../../model/schema";
+import { familyOf } from "../../model/address";
+
+export const schema = z.strictObject({
+    name: interfaceName("nvi1").default("nvi0"),
+    backend: choice(["rules"]).default("rules"),
+    mtu: integer(1280, 65535, 9000).default(65535),
+    address: prefix("169.254.78.2/32").default("169.254.77.2/32"),
+    priority: integer(1, 31000, 1200).default(1000),
+});
+
+export type InterfaceInputs = z.output<typeof schema>;
+
+/** The other end of the pair; one character more must still be a name. */
+export const peerOf = (name: string): string => `${name}p`;
+
+export function faults(inputs: Partially<InterfaceInputs>): Fault[] {
+    const found: Fault[] = [];
+    if (inputs.name !== undefined && inputs.name.length > 14) found.push({ path: ["name"], reason: "has 15 characters; at most 14 leave room for the name of its other end" });
+    if (inputs.address !== undefined && (familyOf(inputs.address) === 6 || !inputs.address.endsWith("/32"))) found.push({ path: ["address"], reason: "is not an IPv4 address with /32" });
+    return found;
+}

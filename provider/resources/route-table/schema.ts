@@ -1,0 +1,88 @@
+import { z } from "zod";
+import { canonicalPrefix, familyOf } from "../../model/address";
+import type { Fault, Path } from "../../model/fault";
+import { address, choice, flag, integer, interfaceName, list, objectName, prefix, type Partially } from "../../model/schema";
+import { peerOf } from "../interface/schema";
+
+const nextHop = {
+    via: address("198.51.100.1", "2001:db8:1::1").optional(),
+    device: interfaceName("isp1").optional(),
+    onlink: flag().optional(),
+};
+
+export const route = z.strictObject({
+    to: prefix("0.0.0.0/0", "::/0", "192.0.2.0/24", "2001:db8:7::/48"),
+    type: choice(["unicast", "blackhole", "unreachable"]).default("unicast"),
+    ...nextHop,
+    nextHops: list(z.strictObject({ ...nextHop, weight: integer(1, 256, 3).default(1) }), 1).optional(),
+    metric: integer(0, 4294967294, 100).optional(),
+});
+
+export const rule = z.strictObject({
+    ingress: interfaceName("lan0").optional(),
+    from: prefix("198.51.100.0/24", "2001:db8:1::/64").optional(),
+    to: prefix("10.0.0.0/24", "2001:db8:a::/64").optional(),
+    priority: integer(1, 32000, 1150).default(1100),
+});
+
+export const schema = z.strictObject({
+    name: objectName(),
+    table: z.union([integer(1, 4294967295, 7101), z.literal("main")]),
+    interface: interfaceName("nvi1").default("nvi0"),
+    routes: list(route).default([]),
+    rules: list(rule).default([]),
+    errors: interfaceName("isp1").optional(),
+    closed: flag().default(true),
+});
+
+export type RouteTableInputs = z.output<typeof schema>;
+export type RouteInputs = z.output<typeof route>;
+export type RuleInputs = z.output<typeof rule>;
+
+/** local, main, default: tables 253 to 255 belong to the kernel and the administrator. */
+const RESERVED = [253, 254, 255];
+
+export function faults(inputs: Partially<RouteTableInputs>): Fault[] {
+    const found: Fault[] = [];
+    if (RESERVED.includes(inputs.table as number)) found.push({ path: ["table"], reason: 'is one of the system\'s own tables; for rules that look up main, write "main"' });
+    if (inputs.table === "main" && (inputs.routes?.length ?? 0) > 0) found.push({ path: ["routes"], reason: "must be empty for table main, which belongs to the administrator" });
+    const devices = inputs.interface === undefined ? [] : [inputs.interface, peerOf(inputs.interface)];
+    inputs.routes?.forEach((one, i) => one && found.push(...routeFaults(one, ["routes", i], devices)));
+    inputs.rules?.forEach((one, i) => one && found.push(...ruleFaults(one, ["rules", i])));
+    return [...found, ...duplicates(inputs.routes, ["routes"], routeIdentity), ...duplicates(inputs.rules, ["rules"], (one) => JSON.stringify(one))];
+}
+
+function routeFaults(one: Partially<RouteInputs>, path: Path, nviDevices: readonly string[]): Fault[] {
+    const hops = one.nextHops?.map((hop, i) => ({ hop, path: [...path, "nextHops", i] as Path })) ?? [];
+    const all = [{ hop: one as Partially<{ via?: string; device?: string; onlink?: boolean }>, path }, ...hops];
+    const found: Fault[] = [];
+    const own = one.via !== undefined || one.device !== undefined || one.onlink !== undefined;
+    if (one.type !== undefined && one.type !== "unicast" && (own || hops.length > 0)) found.push({ path: [...path, "type"], reason: `${one.type} goes with no next hop` });
+    if (own && hops.length > 0) found.push({ path: [...path, "nextHops"], reason: "stands beside via, device or onlink; give one or the other" });
+    for (const { hop, path: at } of all) {
+        if (!hop) continue;
+        if (hop.device !== undefined && nviDevices.includes(hop.device)) found.push({ path: [...at, "device"], reason: `is the NVI: a stage-2 route into it is a loop` });
+        if (hop.via !== undefined && one.to !== undefined && familyOf(hop.via) !== familyOf(one.to)) found.push({ path: [...at, "via"], reason: "is not of the family of the destination" });
+        if (hop.onlink && !Object.hasOwn(hop, "device")) found.push({ path: [...at, "onlink"], reason: "needs a device" });
+    }
+    return found;
+}
+
+function ruleFaults(one: Partially<RuleInputs>, path: Path): Fault[] {
+    const keys = Object.keys(one);
+    if (!keys.some((key) => ["ingress", "from", "to"].includes(key))) return [{ path, reason: "selects every packet; give ingress, from or to" }];
+    if (one.from !== undefined && one.to !== undefined && familyOf(one.from) !== familyOf(one.to)) return [{ path: [...path, "to"], reason: "is not of the family of from" }];
+    return [];
+}
+
+const routeIdentity = (one: Partially<RouteInputs>): string | undefined => (one.to === undefined ? undefined : `${familyOf(one.to)} ${canonicalPrefix(one.to)} ${one.metric ?? ""}`);
+
+function duplicates<T>(items: readonly (T | undefined)[] | undefined, path: Path, identity: (item: T) => string | undefined): Fault[] {
+    const seen = new Map<string, number>();
+    return (items ?? []).flatMap((item, i) => {
+        const key = item === undefined ? undefined : identity(item);
+        const first = key === undefined ? undefined : seen.get(key);
+        if (key !== undefined && first === undefined) seen.set(key, i);
+        return first === undefined ? [] : [{ path: [...path, i], reason: `says the same as ${path.join(".")}[${first}]` }];
+    });
+}

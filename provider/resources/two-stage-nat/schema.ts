@@ -1,0 +1,74 @@
+import { z } from "zod";
+import { familyOf } from "../../model/address";
+import type { Fault } from "../../model/fault";
+import { hash32 } from "../../model/names";
+import { address, choice, flag, integer, interfaceName, label, objectName, type Partially } from "../../model/schema";
+import { faults as interfaceFaults, schema as interfaceSchema } from "../interface/schema";
+import { stageFaults, type Checkable } from "../nat-stage/faults";
+import { deviceOf, stage, uplink } from "../nat-stage/schema";
+
+const gateways = {
+    gateway: address("198.51.100.1").optional(),
+    gateway6: address("2001:db8:1::1", "fe80::1").optional(),
+    onlink: flag().default(false),
+    table: integer(1, 4294967295, 7750).optional(),
+};
+
+export const schema = z.strictObject({
+    name: objectName().default("main"),
+    interface: interfaceName("nvi1").default("nvi0"),
+    backend: interfaceSchema.shape.backend,
+    mtu: interfaceSchema.shape.mtu,
+    address: interfaceSchema.shape.address,
+    markSource: choice(["packet", "connection"]).default("packet"),
+    ...stage,
+    uplinks: z.record(label("isp1", "isp2"), z.strictObject({ ...uplink.shape, ...gateways })),
+    table: integer(1, 4294967040, 8000).default(7700),
+    priority: integer(1, 31000, 3000).default(1000),
+});
+
+export type TwoStageNatInputs = z.output<typeof schema>;
+export type FullUplink = TwoStageNatInputs["uplinks"][string];
+
+/** How many table numbers above `table` uplinks may get. */
+const TABLE_SPAN = 250;
+
+/** The table of an uplink: by its name, so that it stays when others come and go. */
+export function tableOf(name: string, inputs: { table: number; uplinks: Record<string, { table?: number }> }): number {
+    return inputs.uplinks[name]?.table ?? inputs.table + 1 + (hash32(name) % TABLE_SPAN);
+}
+
+export function faults(inputs: Partially<TwoStageNatInputs>): Fault[] {
+    const uplinks = Object.entries(inputs.uplinks ?? {});
+    return [
+        ...interfaceFaults({ name: inputs.interface, address: inputs.address }).map((fault) => ({ ...fault, path: fault.path[0] === "name" ? ["interface"] : fault.path })),
+        ...stageFaults(inputs as Checkable),
+        ...uplinks.flatMap(([name, one]) => (one ? gatewayFaults(name, one) : [])),
+        ...tableFaults(inputs),
+    ];
+}
+
+function gatewayFaults(name: string, one: Partially<FullUplink>): Fault[] {
+    const path = (key: string) => ["uplinks", name, key];
+    const found: Fault[] = [];
+    if (one.gateway !== undefined && familyOf(one.gateway) !== 4) found.push({ path: path("gateway"), reason: "is not an IPv4 address; an IPv6 gateway goes into gateway6" });
+    if (one.gateway6 !== undefined && familyOf(one.gateway6) !== 6) found.push({ path: path("gateway6"), reason: "is not an IPv6 address" });
+    for (const key of ["gateway", "gateway6"] as const) {
+        if (one[key] !== undefined && one.addresses?.includes(one[key])) found.push({ path: path(key), reason: "is an address of the uplink itself: packets would come back to the router" });
+    }
+    return found;
+}
+
+function tableFaults(inputs: Partially<TwoStageNatInputs>): Fault[] {
+    const base = inputs.table ?? 7700;
+    const seen = new Map<number, string>([[base, "stage 1"]]);
+    return Object.keys(inputs.uplinks ?? {}).flatMap((name) => {
+        const explicit = inputs.uplinks?.[name]?.table;
+        const table = explicit ?? tableOf(name, { table: base, uplinks: {} });
+        const other = seen.get(table) ?? ([253, 254, 255].includes(table) ? "the system" : undefined);
+        seen.set(table, `uplink ${name}`);
+        return other ? [{ path: explicit === undefined ? ["uplinks", name] : ["uplinks", name, "table"], reason: `gets route table ${table}, which is that of ${other}; give it another one in its property table` }] : [];
+    });
+}
+
+export const uplinkDevice = (name: string, inputs: TwoStageNatInputs): string => deviceOf(name, inputs.uplinks[name]);

@@ -1,0 +1,111 @@
+import type { Family } from "../model/address";
+
+/**
+ * What a router is made to have, one kind for each thing that a tool makes. Resources render to lists of
+ * these; everything below them knows artifacts only.
+ */
+export type Artifact = Link | Address | Sysctl | Table | Rule | Routes;
+
+/**
+ * When an artifact comes into being. Creation goes from first to last and removal from last to first, so
+ * that a packet is only ever diverted into a stage that is complete.
+ */
+export const PHASES = ["device", "stage2", "stage1", "divert", "forward"] as const;
+export type Phase = (typeof PHASES)[number];
+
+interface Base {
+    phase: Phase;
+}
+
+/** A veth pair whose ends share a MAC address, so that neither needs neighbour entries. */
+export interface Link extends Base {
+    kind: "link";
+    name: string;
+    peer: string;
+    mtu: number;
+    mac: string;
+}
+
+export interface Address extends Base {
+    kind: "address";
+    /** A device of ours: the address goes when the device goes. */
+    device: string;
+    /** With prefix length, as `ip` prints it. */
+    prefix: string;
+}
+
+export interface Sysctl extends Base {
+    kind: "sysctl";
+    /** In path form, e.g. `net/ipv4/conf/lan0/rp_filter`: interface names may have dots. */
+    path: string;
+    value: string;
+    /** Values that are left alone because they do as well. */
+    accept?: string[];
+    /** Of a device of ours: it goes when the device goes, and has no value from before. */
+    transient?: boolean;
+}
+
+/** A rule of a {@link Table}. `id` says which input it comes from and is kept in the rule's comment. */
+export interface TableRule {
+    id: string;
+    text: string;
+}
+
+export interface Chain {
+    name: string;
+    /** `type filter hook forward priority -300`, for base chains. */
+    hook?: string;
+    rules: TableRule[];
+}
+
+/** A whole nft table of the inet family, ours alone. */
+export interface Table extends Base {
+    kind: "table";
+    name: string;
+    chains: Chain[];
+}
+
+/** An `ip rule`. */
+export interface Rule extends Base {
+    kind: "rule";
+    family: Family;
+    priority: number;
+    iif?: string;
+    from?: string;
+    to?: string;
+    mark?: { value: number; mask: number };
+    /** `lookup 7700`, or `unreachable`. */
+    action: { table: number } | "unreachable";
+    suppressPrefixLength?: number;
+}
+
+export interface NextHop {
+    via?: string;
+    dev?: string;
+    onlink?: boolean;
+    weight?: number;
+}
+
+/** A whole route table, of both families, ours alone. */
+export interface Routes extends Base {
+    kind: "routes";
+    table: number;
+    routes: Route[];
+}
+
+/** An `ip route`. */
+export interface Route {
+    family: Family;
+    table: number;
+    /** A prefix in canonical form, or `default`. */
+    to: string;
+    type: "unicast" | "unreachable" | "blackhole";
+    metric?: number;
+    hops: NextHop[];
+}
+
+/** The routing protocol number that marks our rules and routes (ip-rule(8), ip-route(8): `protocol`). */
+export const PROTOCOL = 78;
+
+/** What will be on the router, or is: one entry for everything that can differ by itself. */
+export type Rendered = Record<string, string>;

@@ -1,0 +1,155 @@
+import { canonicalPrefix, type Family } from "../model/address";
+import { hex } from "../model/mark";
+import { PROTOCOL, type NextHop, type Route, type Rule } from "./artifact";
+
+/*
+ * The grammar of iproute2's `rule` and `route`, both ways: as arguments for `ip`, and from what
+ * `ip -N -j` prints. Numbers, never names: names depend on files in /etc/iproute2.
+ */
+
+export const MAIN_TABLE = 254;
+
+export const ipFamily = (family: Family): string => (family === 4 ? "ipv4" : "ipv6");
+const flag = (family: Family): string => (family === 4 ? "-4" : "-6");
+
+/** What tells a rule from the others of its family: its entry's key. */
+export function ruleKey(rule: Rule): string {
+    return [`${ipFamily(rule.family)} rule ${rule.priority}`, ...selectors(rule)].join(" ");
+}
+
+/** What a rule does: its entry's value. */
+export function ruleValue(rule: Rule): string {
+    if (rule.action === "unreachable") return "unreachable";
+    const suppress = rule.suppressPrefixLength === undefined ? "" : ` suppress_prefixlength ${rule.suppressPrefixLength}`;
+    return `lookup ${rule.action.table}${suppress}`;
+}
+
+function selectors(rule: Rule): string[] {
+    const words: string[] = [];
+    if (rule.from) words.push("from", rule.from);
+    if (rule.to) words.push("to", rule.to);
+    if (rule.iif) words.push("iif", rule.iif);
+    if (rule.mark) words.push("fwmark", `${hex(rule.mark.value)}/${hex(rule.mark.mask)}`);
+    return words;
+}
+
+export function ruleCommand(verb: "add" | "del", rule: Rule): string[] {
+    const words = ["ip", flag(rule.family), "rule", verb, "priority", `${rule.priority}`, ...selectors(rule)];
+    // Without its protocol, a deletion may take somebody else's rule.
+    return [...words, ...ruleValue(rule).split(" "), "protocol", `${PROTOCOL}`];
+}
+
+/** One rule as the router has it, with the protocol that says whose it is. */
+export interface ObservedRule extends Omit<Rule, "phase"> {
+    protocol: number;
+    /** Selectors or actions that ours never have; such a rule equals none of ours. */
+    other: boolean;
+}
+
+/** Keys of a rule in `ip -N -j rule` that are understood here. */
+const RULE_KEYS = new Set([
+    "priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "fwmark", "fwmask", "table", "action", "protocol",
+    "suppress_prefixlen",
+]);
+/** FR_ACT_UNREACHABLE in linux/fib_rules.h. */
+const ACTION_UNREACHABLE = "7";
+
+type Json = Record<string, unknown>;
+const text = (value: unknown): string | undefined => (value === undefined || value === null ? undefined : String(value));
+
+function prefixOf(host: unknown, length: unknown): string | undefined {
+    if (host === undefined || host === "all") return undefined;
+    return canonicalPrefix(length === undefined ? String(host) : `${host}/${length}`);
+}
+
+export function parseRules(family: Family, json: string): ObservedRule[] {
+    return (JSON.parse(json || "[]") as Json[]).map((rule) => {
+        const mark = rule.fwmark === undefined ? undefined : { value: Number(rule.fwmark), mask: Number(rule.fwmask ?? 0xffffffff) };
+        const suppress = text(rule.suppress_prefixlen);
+        const unreachable = text(rule.action) === ACTION_UNREACHABLE || text(rule.action) === "unreachable";
+        return {
+            kind: "rule",
+            family,
+            priority: Number(rule.priority),
+            from: prefixOf(rule.src, rule.srclen),
+            to: prefixOf(rule.dst, rule.dstlen),
+            iif: text(rule.iif),
+            mark,
+            action: unreachable ? "unreachable" : { table: Number(rule.table) },
+            suppressPrefixLength: suppress === undefined ? undefined : Number(suppress),
+            protocol: Number(rule.protocol ?? 0),
+            other: Object.keys(rule).some((key) => !RULE_KEYS.has(key)) || (rule.action !== undefined && !unreachable),
+        };
+    });
+}
+
+export function routeKey(route: Pick<Route, "family" | "table" | "to" | "metric">): string {
+    const metric = route.metric === undefined ? "" : ` metric ${route.metric}`;
+    return `${ipFamily(route.family)} route ${route.table} ${route.to}${metric}`;
+}
+
+export function routeValue(route: Pick<Route, "type" | "hops">): string {
+    if (route.type !== "unicast") return route.type;
+    if (route.hops.length === 1) return hopWords({ ...route.hops[0]!, weight: undefined }).join(" ");
+    const hops = route.hops.map((hop) => `nexthop ${hopWords({ ...hop, weight: hop.weight ?? 1 }).join(" ")}`);
+    // The kernel keeps IPv6 next hops in an order of its own.
+    return hops.sort().join(" ");
+}
+
+function hopWords(hop: NextHop): string[] {
+    const words: string[] = [];
+    if (hop.via) words.push("via", hop.via);
+    if (hop.dev) words.push("dev", hop.dev);
+    if (hop.weight !== undefined) words.push("weight", `${hop.weight}`);
+    if (hop.onlink) words.push("onlink");
+    return words;
+}
+
+/** IPv6 gives a route without metric 1024 (IP6_RT_PRIO_USER in net/ip6_route.h); IPv4 gives it 0. */
+export const DEFAULT_METRIC = { 4: 0, 6: 1024 } as const;
+
+export function routeCommand(verb: "add" | "del" | "replace", route: Route, protocol = PROTOCOL): string[] {
+    const type = route.type === "unicast" ? [] : [route.type];
+    const hops = route.type === "unicast" ? routeValue(route).split(" ") : [];
+    const metric = route.metric === undefined ? [] : ["metric", `${route.metric}`];
+    const words = ["ip", flag(route.family), "route", verb, ...type, route.to, "table", `${route.table}`];
+    return [...words, "protocol", `${protocol}`, ...metric, ...hops];
+}
+
+export interface ObservedRoute extends Omit<Route, "metric"> {
+    metric: number;
+    protocol: number;
+    scope?: string;
+}
+
+/** RTN_* of linux/rtnetlink.h, as `ip -N` prints them. */
+const ROUTE_TYPES: Record<string, Route["type"]> = { "1": "unicast", "6": "blackhole", "7": "unreachable", blackhole: "blackhole", unreachable: "unreachable" };
+
+/** Parses `ip -N -j route show table <table>`. */
+export function parseRoutes(family: Family, table: number, json: string): ObservedRoute[] {
+    return (JSON.parse(json.trim() || "[]") as Json[]).map((route) => {
+        const type = route.type === undefined ? "unicast" : ROUTE_TYPES[String(route.type)];
+        const nexthops = route.nexthops as Json[] | undefined;
+        return {
+            family,
+            table,
+            to: route.dst === "default" ? "default" : canonicalPrefix(String(route.dst)),
+            type: type ?? "unicast",
+            metric: Number(route.metric ?? 0),
+            protocol: Number(route.protocol ?? 0),
+            scope: text(route.scope),
+            hops: type === "unicast" ? (nexthops ?? [route]).map((hop) => parseHop(hop, nexthops !== undefined)) : [],
+        };
+    });
+}
+
+function parseHop(hop: Json, weighted: boolean): NextHop {
+    const via = hop.gateway ?? (hop.via as Json | undefined)?.host;
+    const flags = (hop.flags as string[] | undefined) ?? [];
+    return {
+        ...(via === undefined ? {} : { via: String(via) }),
+        ...(hop.dev === undefined ? {} : { dev: String(hop.dev) }),
+        ...(flags.includes("onlink") ? { onlink: true } : {}),
+        ...(weighted ? { weight: Number(hop.weight ?? 1) } : {}),
+    };
+}

@@ -1,0 +1,38 @@
+import * as pulumi from "@pulumi/pulumi";
+import { OnRouter, type OnRouterArgs } from "./resource";
+
+export interface InterfaceArgs extends OnRouterArgs {
+    /**
+     * The device's name, at most 14 characters: its other end has a `p` more. Another name is another device.
+     *
+     * @default "nvi0"
+     */
+    name?: pulumi.Input<string>;
+    /** What does the work. `rules`: a veth pair, nft and ip rules; any kernel from 5.5 on. @default "rules" */
+    backend?: pulumi.Input<"rules">;
+    /** Bytes, 1280 to 65535. The default leaves path MTU to the real links. @default 65535 */
+    mtu?: pulumi.Input<number>;
+    /**
+     * An IPv4 address with /32 for the device's other end. It is never used, but the kernel's loose reverse-path filter
+     * drops everything on a device without any (fib_validate_source in net/ipv4/fib_frontend.c).
+     *
+     * @default "169.254.77.2/32"
+     */
+    address?: pulumi.Input<string>;
+    /**
+     * Priority of the first rule of stage 2; the last one is 900 higher, those of route tables between.
+     *
+     * @default 1000
+     */
+    priority?: pulumi.Input<number>;
+}
+
+/** The NVI device: packets that are routed into it come back untracked, for stage 2. */
+export class Interface extends OnRouter {
+    /** The device's name. */
+    declare readonly name: pulumi.Output<string>;
+
+    constructor(name: string, args: InterfaceArgs, opts?: pulumi.CustomResourceOptions) {
+        super("interface", "Interface", name, { ...args, name: args.name ?? "nvi0" }, opts);
+    }
+}

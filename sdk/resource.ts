@@ -1,0 +1,34 @@
+import * as pulumi from "@pulumi/pulumi";
+import { objectNameFrom } from "../provider/model/names";
+import { providerOf } from "./provider";
+import type { Router } from "./router";
+
+/** What every resource on a router takes. */
+export interface OnRouterArgs {
+    /** The router that it is on. */
+    router: Router;
+    /**
+     * Its name on the router, part of its id: 1 to 31 lower-case letters, digits and hyphens. Another name is another object.
+     *
+     * @default made of the resource's name
+     */
+    name?: pulumi.Input<string>;
+}
+
+/** Something on a router. */
+export abstract class OnRouter extends pulumi.dynamic.Resource {
+    /**
+     * Everything that it is on the router, one entry for each thing that can differ by itself: links, sysctls, nft rules, ip
+     * rules, routes. To be reviewed in preview; after `refresh`, as found.
+     */
+    declare readonly rendered: pulumi.Output<Record<string, string>>;
+
+    protected constructor(kind: string, type: string, name: string, args: OnRouterArgs & { name?: unknown }, opts: pulumi.CustomResourceOptions = {}, needs: pulumi.Resource[] = []) {
+        const { router, ...own } = args;
+        const inputs = { name: objectNameFrom(name), ...own, router: router.endpoint, owner: ownerOf(name), rendered: undefined };
+        super(providerOf(kind), name, inputs, pulumi.mergeOptions(opts, { dependsOn: [router, ...needs] }), "nvi", type);
+    }
+}
+
+/** Written into the object on the router, so that no other stack takes it for its own. */
+const ownerOf = (name: string): string => [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack(), name].join("/");

@@ -1,0 +1,97 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { types } from "@pulumi/command";
+import { objectNameFrom } from "../provider/model/names";
+import type { Facts } from "../provider/reconcile/facts";
+import { providerOf } from "./provider";
+
+export type { Facts } from "../provider/reconcile/facts";
+
+/** What is said of one hop beyond the vocabulary of `@pulumi/command`. */
+interface Identity {
+    /**
+     * A private key file on the machine that runs Pulumi, read when dialing; `~/` is expanded. The best choice: a key that is
+     * rotated needs no change of the program, and no key is in the state.
+     */
+    privateKeyPath?: pulumi.Input<string>;
+    /** The pinned host key or keys: `ssh-ed25519 AAAA...`, or a fingerprint `SHA256:...`. */
+    hostKey?: pulumi.Input<string | pulumi.Input<string>[]>;
+}
+
+/** A bastion, in the vocabulary of `@pulumi/command`'s `proxy`. */
+export type ProxyArgs = Omit<types.input.remote.ProxyConnectionArgs, "hostKey"> & Identity;
+
+/** How to log in: a connection object for `@pulumi/command` is accepted as it is. */
+export type ConnectionArgs = Omit<types.input.remote.ConnectionArgs, "hostKey" | "proxy"> & Identity & {
+    /** The bastion, or a chain of bastions from the first to dial to the last. */
+    proxy?: pulumi.Input<ProxyArgs> | pulumi.Input<ProxyArgs>[];
+};
+
+export interface RouterArgs {
+    /** The router's name in ids and messages. Another name is another router. @default the resource's name */
+    name?: pulumi.Input<string>;
+    /**
+     * Address and credentials. The environment's SSH agent is used where no credential is given. Literal keys and passwords
+     * become Pulumi secrets by themselves.
+     */
+    connection: ConnectionArgs;
+    /** The router's pinned host key or keys; wins over `knownHosts`. */
+    hostKey?: pulumi.Input<string | pulumi.Input<string>[]>;
+    /** A known_hosts file, for every hop without a pinned key. @default ~/.ssh/known_hosts */
+    knownHosts?: pulumi.Input<string>;
+    /** Accept any host key on hops without a pinned one: whoever answers gets the credentials. @default false */
+    insecureIgnoreHostKey?: pulumi.Input<boolean>;
+    /** Password for sudo, for a user who isn't root and whose sudo asks. */
+    sudoPassword?: pulumi.Input<string>;
+    /** Seconds for reaching the router, all attempts together. @default 60 */
+    dialTimeout?: pulumi.Input<number>;
+    /** Seconds between keepalives; three unanswered ones end the connection. @default 10 */
+    keepalive?: pulumi.Input<number>;
+}
+
+/**
+ * A router that is reached over SSH. Nothing on the router stands for it: creating it proves that it can be reached and
+ * can do the work, and tells what it is.
+ */
+export class Router extends pulumi.dynamic.Resource {
+    /** What the router is: kernel, tools, interfaces, what else manages its network. */
+    declare readonly facts: pulumi.Output<Facts>;
+
+    /** How resources on this router reach it. @internal */
+    readonly endpoint: pulumi.Inputs;
+
+    constructor(name: string, args: RouterArgs, opts?: pulumi.CustomResourceOptions) {
+        const endpoint = endpointOf(name, args);
+        super(providerOf("router"), name, { ...endpoint, facts: undefined }, opts, "nvi", "Router");
+        this.endpoint = endpoint;
+    }
+}
+
+function endpointOf(name: string, args: RouterArgs): pulumi.Inputs {
+    const { connection, sudoPassword, ...rest } = args;
+    return defined({ name: objectNameFrom(name), ...rest, connection: concealConnection(connection), sudoPassword: conceal(sudoPassword) });
+}
+
+/** A literal would be stored in clear. */
+const conceal = (value: pulumi.Input<string> | undefined) => (value === undefined ? undefined : pulumi.secret(value));
+
+type Loose = Record<string, pulumi.Input<unknown>>;
+
+function concealConnection(connection: ConnectionArgs): pulumi.Inputs {
+    const { proxy, ...hop } = connection as unknown as Loose & { proxy?: unknown };
+    if (proxy === undefined) return concealHop(hop);
+    const hops = Array.isArray(proxy) ? proxy.map(concealInput) : concealInput(proxy);
+    return { ...concealHop(hop), proxy: hops };
+}
+
+/** Leaf by leaf where the program gives a plain object, so that the rest can be seen in a diff. */
+function concealInput(hop: unknown): pulumi.Input<pulumi.Inputs> {
+    return pulumi.Output.isInstance(hop) || hop instanceof Promise ? pulumi.output(hop).apply((value) => concealHop(value as Loose)) : concealHop(hop as Loose);
+}
+
+const SECRETS = ["password", "privateKey", "privateKeyPassword"];
+
+function concealHop(hop: Loose): pulumi.Inputs {
+    return defined(Object.fromEntries(Object.entries(hop).map(([key, value]) => [key, SECRETS.includes(key) ? conceal(value as pulumi.Input<string> | undefined) : value])));
+}
+
+const defined = (inputs: Record<string, unknown>): pulumi.Inputs => Object.fromEntries(Object.entries(inputs).filter(([, value]) => value !== undefined));
