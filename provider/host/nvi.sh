@@ -230,6 +230,7 @@ run_words() {
 	# shellcheck disable=SC2086 # splitting at tabs is the point
 	set -- $1
 	IFS=$old_ifs
+	set +f
 	execute "$@"
 }
 

@@ -1,4 +1,3 @@
-import { hostOf } from "./hosts";
 import { NviError } from "../model/errors";
 import { formatPath, type Fault } from "../model/fault";
 import { checkAgainst } from "../model/schema";
@@ -7,8 +6,9 @@ import { ensure, read, remove, renderedOf, type Observed } from "../reconcile/en
 import type { DesiredObject } from "../reconcile/desired";
 import { resourceOf, type ResourceKind } from "../resources";
 import { endpoint, endpointFaults, type EndpointInputs } from "../resources/endpoint";
-import { failed, quietly } from "./errors";
 import { changedKeys, type Bag } from "./bag";
+import { failed, quietly } from "./errors";
+import { hostOf, inTurn } from "./hosts";
 
 /*
  * One provider for every kind of object on a router. Inputs are the program's own, plus `router` (how to reach it),
@@ -83,7 +83,7 @@ export async function create(kind: ResourceKind, inputs: Bag): Promise<{ id: str
     const desired = desiredOf(kind, inputs);
     const id = idOf(desired, inputs);
     try {
-        const observed = await ensure(hostOf(inputs), desired);
+        const observed = await inTurn(inputs, (host) => ensure(host, desired));
         return { id, outs: outputs(inputs, observed) };
     } catch (error) {
         throw failed(error, mayHaveChanged(error) ? { id, properties: { ...inputs, rendered: {} } } : undefined);
@@ -92,7 +92,7 @@ export async function create(kind: ResourceKind, inputs: Bag): Promise<{ id: str
 
 export async function update(kind: ResourceKind, inputs: Bag): Promise<{ outs: Bag }> {
     try {
-        return { outs: outputs(inputs, await ensure(hostOf(inputs), desiredOf(kind, inputs))) };
+        return { outs: outputs(inputs, await inTurn(inputs, (host) => ensure(host, desiredOf(kind, inputs)))) };
     } catch (error) {
         throw failed(error);
     }
@@ -119,7 +119,7 @@ export async function readResource(kind: ResourceKind, id: string, outs: Bag): P
 
 export async function destroy(kind: ResourceKind, outs: Bag): Promise<void> {
     try {
-        await remove(hostOf(outs), desiredOf(kind, outs));
+        await inTurn(outs, (host) => remove(host, desiredOf(kind, outs)));
     } catch (error) {
         throw failed(error);
     }

@@ -20,7 +20,6 @@ const COMMANDS = [
  * @param {import("../tools/progress.mjs").Progress} progress
  */
 export async function buildEngine(bin, progress) {
-    requireGo();
     mkdirSync(bin, { recursive: true });
     for (const command of COMMANDS) {
         const name = command.package.split("/").at(-1);
@@ -50,12 +49,14 @@ function status(output) {
     return `${downloads} modules downloaded, ${lines.length - downloads} packages compiled`;
 }
 
-function requireGo() {
+/** Throws, saying what to do, unless there is a Go that can build the engine. */
+export function requireGo() {
     const trouble = goTrouble();
     if (!trouble) return;
     throw new Error(
         [
-            `The tests need the Pulumi CLI (it and pulumi-language-nodejs were not found), and to build it, Go: ${trouble}.`,
+            "This needs a Pulumi CLI with its pulumi-language-nodejs, and no usable one is on PATH or in the cache.",
+            `It cannot be built either: ${trouble}.`,
             "Do one of these, and start again:",
             `  - install Go ${GO} or later (https://go.dev/dl) and put its bin folder on PATH;`,
             "  - install a Pulumi CLI (https://www.pulumi.com/docs/install) and put its folder on PATH.",

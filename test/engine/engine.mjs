@@ -1,14 +1,14 @@
 // @ts-check
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isExecutable, which } from "../tools/path.mjs";
 import { createProgress, elapsed } from "../tools/progress.mjs";
 import { signalCode } from "../tools/run.mjs";
-import { buildEngine } from "./build.mjs";
+import { buildEngine, requireGo } from "./build.mjs";
 import { withLock } from "./lock.mjs";
 import { atLeast, folder, PINNED } from "./version.mjs";
 
@@ -28,6 +28,7 @@ export async function ensureEngine({ progress = createProgress() } = {}) {
     const result = { bin: target, pulumi: join(target, "pulumi") };
     if (usable(target)) return { ...result, source: "cache" };
 
+    requireGo();
     mkdirSync(dirname(target), { recursive: true });
     return withLock(`${target}.lock`, {
         waiting: (pid) => progress.step(`waiting for process ${pid}, which builds the Pulumi engine`),
@@ -51,6 +52,7 @@ async function buildInto(target, progress) {
         if (trouble) throw new Error(`The Pulumi engine that was just built is of no use: ${trouble}`);
         // What is there already does not run, or usable() had taken it.
         rmSync(target, { recursive: true, force: true });
+        chmodSync(scratch, 0o755);
         renameSync(scratch, target);
     } finally {
         rmSync(scratch, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 // @ts-check
-// On a terminal a status overwrites the line before it; in a log file every one is kept, so there they come less often.
+// On a terminal a status overwrites the line before it; in a log file each is kept, so there it comes less often.
 const TTY_SECONDS = 1;
-const LOG_SECONDS = 20;
+const LOG_SECONDS = 10;
 
 /**
  * Says what a long step is doing. `step` is a line that stays, `every` calls `text` again and again until the returned
@@ -11,6 +11,8 @@ const LOG_SECONDS = 20;
  */
 export function createProgress(stream = process.stderr) {
     const wipe = stream.isTTY ? "\r\x1b[K" : "";
+    // A line that wraps cannot be overwritten. Some terminals say that they are 0 wide.
+    const width = () => (stream.isTTY ? (stream.columns || 80) - 1 : Infinity);
 
     return {
         /** @param {string} text */
@@ -18,10 +20,10 @@ export function createProgress(stream = process.stderr) {
             stream.write(`${wipe}${text}\n`);
         },
 
-        /** @param {() => string} text receives nothing, returns the status of this moment */
+        /** @param {() => string} text the status of this moment */
         every(text) {
             const timer = setInterval(
-                () => stream.write(stream.isTTY ? `${wipe}${text()}`.slice(0, stream.columns) : `${text()}\n`),
+                () => stream.write(`${wipe}${text().slice(0, width())}${stream.isTTY ? "" : "\n"}`),
                 (stream.isTTY ? TTY_SECONDS : LOG_SECONDS) * 1000,
             );
             return () => {
