@@ -105,8 +105,14 @@ export function keyType(key: Buffer): string | undefined {
 export function decodeKey(type: string, base64: string): Buffer | string {
     if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return "its key is not base64";
     const key = Buffer.from(base64, "base64");
-    if (keyType(key) !== type) return `its key is cut short, or not of the type ${type}`;
-    return key;
+    return keyType(key) === type && isWhole(key) ? key : `its key is cut short, or not of the type ${type}`;
+}
+
+/** A key is a row of fields, each with its length before it: one that lost its end does not come out even. */
+function isWhole(key: Buffer): boolean {
+    let at = 0;
+    while (at + 4 <= key.length) at += 4 + key.readUInt32BE(at);
+    return at === key.length;
 }
 
 function lookupNames(host: string, port: number): [string, ...string[]] {

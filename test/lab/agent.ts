@@ -64,11 +64,15 @@ export class Agent {
 
 let found: string | undefined;
 
-/** The agent is plain JavaScript that no compiler copies, so from compiled code it is looked for in the source tree. */
+/**
+ * The agent is plain JavaScript that no compiler copies, so from compiled code it is looked for in the source tree, and by
+ * a loader of ES modules, which have no __dirname, from the working directory.
+ */
 function programFile(): string {
   if (found) return found;
-  const candidates = [path.join(__dirname, "agent", "main.cjs")];
-  for (const start of [__dirname, process.cwd()]) {
+  const here = typeof __dirname === "string" ? __dirname : process.cwd();
+  const candidates = [path.join(here, "agent", "main.cjs")];
+  for (const start of [here, process.cwd()]) {
     for (let dir = start; dir !== path.dirname(dir); dir = path.dirname(dir)) candidates.push(path.join(dir, "test", "lab", "agent", "main.cjs"));
   }
   found = candidates.find(file => fs.existsSync(file));

@@ -38,8 +38,13 @@ export async function dumpRouter(router: LabNode, machine: Machine): Promise<str
   return output.map(([name, lines]) => [`[${name}]`, ...lines].join("\n")).join("\n\n") + "\n";
 }
 
-/** One process for all of it: a dump is taken before and after every step of some tests. */
+/**
+ * One process for all of it: a dump is taken before and after every step of some tests. `ip link` looks through all named
+ * namespaces for the peers' names and complains of those that another lab is just removing, so it gets an empty folder
+ * (`ip netns exec` has a mount namespace of its own).
+ */
 const script = `
+mount -t tmpfs -o size=4k tmpfs /run/netns
 section() { echo "@@ $1"; }
 section links; ip -N -d -o link
 section addresses; ip -N -o addr

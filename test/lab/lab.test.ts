@@ -1,9 +1,10 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import ts from "typescript";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Child, keygen, Lab, office, removeLeftovers, run, sshArguments, until } from "./index";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { Child, keygen, Lab, office, removeLeftovers, run, seen, sshArguments, until } from "./index";
 
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 let lab: Lab;
 beforeAll(async () => {
   const started = performance.now();
@@ -83,7 +84,7 @@ describe("the relay", () => {
     expect((await lab.relay.count()).active).toBe(1);
     expect(await lab.relay.cut()).toBe(1);
     expect(await child.exited()).toBe(255);
-    await until("sshd to see the reset, not an end of data", () => /Connection reset by 10\.0\.0\.5/.test(lab.sshd.log()));
+    await until("sshd to see the reset, not an end of data", () => /10\.0\.0\.5 port \d+: Connection reset by peer/.test(lab.sshd.log()));
     await until("the relay to forget it", async () => (await lab.relay.count()).active === 0);
   });
 
@@ -140,16 +141,27 @@ describe("several labs", () => {
     await lab.router.sh("rm -r /etc/nvi; ip rule del pref 77");
   });
 
+  test("can have more machines than the office", async () => {
+    const other = await Lab.start({
+      extend: topology => {
+        topology.nodes.push({ name: "dmz", sysctls: [], routes: ["default via 10.9.0.1"], answersAt: ["10.9.0.2"] });
+        topology.wires.push({ ends: [{ node: "router", nic: "dmz0", addresses: ["10.9.0.1/24"] }, { node: "dmz", nic: "eth0", addresses: ["10.9.0.2/24"] }] });
+      },
+    });
+    try {
+      expect(await seen(other.node("client"), { to: "10.9.0.2", port: 53, proto: "udp" })).toMatchObject({ node: "dmz", peer: office.client.v4 });
+    } finally { await other.stop(); }
+  });
+
   test("what a killed owner left is removed by the next start; a live one's is not", async () => {
     const program = compiled(path.join(lab.dir, "compiled"));
     const owner = new Child([process.execPath, "-e", `require(${JSON.stringify(program)}).Lab.start().then(lab => { console.log("started " + lab.id + " " + lab.dir); setInterval(() => {}, 1000); })`], { stdin: "" });
     const [, id, dir] = await owner.waitFor(/started (\S+) (\S+)\n/);
     const left = async (): Promise<boolean> => (await run(["ip", "netns"])).stdout.includes(`nvi-${id}-`) || fs.existsSync(dir!);
-    expect(removeLeftovers()).toEqual([]);
+    removeLeftovers();
     expect(await left()).toBe(true);
     await owner.stop("SIGKILL");
-    expect(await left()).toBe(true);
-    expect(removeLeftovers()).toEqual([id]);
+    removeLeftovers(); // labs of other test files may have been faster: only the result counts
     expect(await left()).toBe(false);
     expect((await lab.sshRun("hostname")).stdout).toBe("router\n");
   });

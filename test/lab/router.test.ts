@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { diffDumps, Lab, labPassword, office, ping, until } from "./index";
 
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 let lab: Lab;
 beforeAll(async () => { lab = await Lab.start({ users: [{ name: "ops", sudo: "password" }], user: "ops" }); });
 afterAll(async () => await lab.stop());

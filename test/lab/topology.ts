@@ -43,6 +43,8 @@ export interface OfficeOptions {
   tenants?: boolean;
   /** MTU of each link. `wan1` and `wan2` are the links beyond the ISPs' gateways. @default 1500 */
   mtu?: { lan?: number; isp1?: number; isp2?: number; wan1?: number; wan2?: number };
+  /** Adds machines and links to the office before it is built. */
+  extend?: (topology: Topology) => void;
 }
 
 /** Ports at which every end host answers from the start. */
@@ -89,6 +91,7 @@ export function officeTopology(options: OfficeOptions = {}): Topology {
     ],
   };
   for (const n of tenants ? [1, 2] : []) addTenant(topology, n);
+  options.extend?.(topology);
   return ipv6 ? topology : withoutV6(topology);
 }
 

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Capture, destination4, destination6, Flow, Lab, office, parsePing, ping, probe, probeMany, probeWithIcmp, seen, spoof } from "./index";
 
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 let lab: Lab;
 beforeAll(async () => {
   lab = await Lab.start({ tenants: true, mtu: { wan1: 1400 } });

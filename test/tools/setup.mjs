@@ -60,8 +60,9 @@ function moduleDifference() {
         const found = installed[path];
         // Optional ones are left out where they are for another platform.
         if (path === "" || (!found && optional)) continue;
-        if (found?.version !== version || found?.integrity !== integrity || !existsSync(join(root, path))) {
-            return `${path} ${version} is ${found ? `installed as ${found.version}` : "not installed"}`;
+        if (!found || !existsSync(join(root, path))) return `${path} is missing`;
+        if (found.version !== version || found.integrity !== integrity) {
+            return `${path} is ${found.version}, and package-lock.json says ${version}`;
         }
     }
     const extra = Object.keys(installed).find((path) => !wanted[path]);

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,8 @@ export interface ServerOptions {
     hostKeys?: KeyType[];
     /** Lines of sudoers. */
     sudoers?: string[];
+    /** A program, or the text of a script, in the place of sudo. */
+    sudo?: string;
 }
 
 /** The login of `deploy`, and of no real account. It has what breaks careless quoting. */
@@ -42,6 +44,7 @@ export class Server {
         writeAccounts(dir, options.sudoers ?? []);
         const port = await freePort();
         writeFileSync(join(dir, "authorized_keys"), "");
+        if (options.sudo) writeSudo(dir, options.sudo);
         writeFileSync(join(dir, "sshd_config"), sshdConfig(dir, port, types, options.config ?? []));
         const child = new Child(["unshare", "-m", "-p", "-f", "--kill-child", "--mount-proc", "--propagation", "private", "sh", "-ec", boot, "sh", dir], { stdin: "" });
         await child.waitFor(/Server listening on/);
@@ -85,6 +88,13 @@ export class Server {
         for (const pid of await this.pids()) process.kill(pid, on ? "SIGSTOP" : "SIGCONT");
     }
 
+    /** A file of the server's folder, where the other side may look for it. */
+    file(name: string, text: string): string {
+        const file = join(this.dir, name);
+        writeFileSync(file, text, { mode: 0o600 });
+        return file;
+    }
+
     /** All processes of the server, as this side numbers them. */
     async pids(): Promise<number[]> {
         const { stdout } = await run(["ps", "-eo", "pid=,ppid="]);
@@ -104,6 +114,7 @@ export class Server {
 /** $1 is the folder. Bind mounts over the machine's files, seen in here only. */
 const boot = `
 for name in passwd shadow group sudoers; do mount --bind "$1/$name" "/etc/$name"; done
+if [ -e "$1/sudo" ]; then mount --bind "$1/sudo" /usr/bin/sudo; fi
 mount -t tmpfs tmpfs /run
 mkdir -m 755 /run/sshd
 mkdir -m 711 /run/sudo
@@ -142,6 +153,13 @@ function writeAccounts(dir: string, sudoers: readonly string[]): void {
     add("shadow", 0o640, (user) => `${user}:${hash}:19000:0:99999:7:::`);
     writeFileSync(join(dir, "sudoers"), ["root ALL=(ALL) ALL", "Defaults !fqdn", ...sudoers, ""].join("\n"));
     chmodSync(join(dir, "sudoers"), 0o440);
+}
+
+function writeSudo(dir: string, sudo: string): void {
+    const file = join(dir, "sudo");
+    if (sudo.startsWith("#!")) writeFileSync(file, sudo);
+    else copyFileSync(sudo, file);
+    chmodSync(file, 0o4755);
 }
 
 /** A new key pair; gives the public half as one line, `type base64`. */

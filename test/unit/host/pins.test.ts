@@ -60,7 +60,8 @@ describe("refused, without repeating the text", () => {
         ["a short fingerprint", "SHA256:abc", /43 characters/],
         ["a revoked line", `@revoked edge ${ed.pub}`, /marker/],
         ["an authority", `@cert-authority edge ${ed.pub}`, /marker/],
-        ["a key cut short", ed.base64.slice(0, 12), /cut short/],
+        ["a key cut to its head", ed.base64.slice(0, 12), /cut short/],
+        ["a key without its end", ed.pub.slice(0, 60), /cut short/],
         ["a wrong type", `ssh-rsa ${ed.base64}`, /not of the type/],
     ];
     test.each(cases)("%s", (_, text, reason) => {

@@ -18,6 +18,7 @@ function make(name: string, ...options: string[]): string {
 }
 const plain = make("plain", "-t", "ed25519", "-N", "");
 const locked = make("locked", "-t", "ed25519", "-N", "open sesame");
+const pemLocked = make("pem2", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "open sesame");
 
 describe("forms that can be read", () => {
     test.each<[string, string, string?]>([
@@ -29,7 +30,7 @@ describe("forms that can be read", () => {
         ["ecdsa", make("ecdsa", "-t", "ecdsa", "-b", "384", "-N", "")],
         ["rsa", make("rsa", "-t", "rsa", "-b", "2048", "-N", "")],
         ["rsa, PEM", make("pem", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "")],
-        ["rsa, PEM, encrypted", make("pem2", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "open sesame"), "open sesame"],
+        ["rsa, PEM, encrypted", pemLocked, "open sesame"],
         ["ecdsa, PEM", make("ecpem", "-t", "ecdsa", "-m", "PEM", "-N", "")],
     ])("%s", (_, text, passphrase) => expect(parsePrivateKey(text, passphrase)).not.toHaveProperty("problem"));
 });
@@ -47,8 +48,8 @@ const refused: [string, string, string | undefined, RegExp][] = [
     ["encrypted, no passphrase", locked, undefined, /no passphrase is given/],
     ["encrypted, empty passphrase", locked, "", /no passphrase is given/],
     ["encrypted, wrong passphrase", locked, "wrong", /is the passphrase right/],
-    ["PEM, wrong passphrase", readFileSync(join(dir, "pem2"), "utf8"), "wrong", /is the passphrase right/],
-    ["PEM, no passphrase", readFileSync(join(dir, "pem2"), "utf8"), undefined, /no passphrase is given/],
+    ["PEM, wrong passphrase", pemLocked, "wrong", /is the passphrase right/],
+    ["PEM, no passphrase", pemLocked, undefined, /no passphrase is given/],
     ["cut in half", plain.slice(0, plain.length / 2), undefined, /damaged/],
     ["a body cut short", plain.split("\n").filter((_, i) => i !== 2).join("\n"), undefined, /damaged/],
     ["rubbish", "hunter2", undefined, /unknown form/],
