@@ -18,8 +18,13 @@ export interface Transaction {
     remove: boolean;
 }
 
-/** Seconds to wait for the router's lock. */
+/** Seconds to wait for the router's lock, unless NVI_LOCK_WAIT says otherwise in the environment of `pulumi`. */
 const LOCK_WAIT = 60;
+
+function lockWait(): number {
+    const wanted = process.env.NVI_LOCK_WAIT ?? "";
+    return /^\d{1,3}$/.test(wanted) ? Number(wanted) : LOCK_WAIT;
+}
 
 /** The operation of the error that asks for another look at the router. */
 export const STALE = "apply (the router changed since it was observed)";
@@ -34,7 +39,7 @@ export async function applyTransaction(host: Host, transaction: Transaction): Pr
 
 function pack(transaction: Transaction): Files {
     const { id, owner, generation, remove } = transaction;
-    const meta = { object: objectKey(id), generation, remove: remove ? 1 : 0, wait: LOCK_WAIT, owner: oneLine(owner) };
+    const meta = { object: objectKey(id), generation, remove: remove ? 1 : 0, wait: lockWait(), owner: oneLine(owner) };
     return {
         ...transaction.files,
         ...Object.assign({}, ...transaction.steps.map((step) => step.files ?? {})),
@@ -70,7 +75,7 @@ function refusal(host: Host, transaction: Transaction, sections: readonly Sectio
     if (by.has("locked")) {
         return new NviError({
             kind: "locked", operation: `apply ${object}`, subject,
-            reason: `another transaction has held this router's lock for ${LOCK_WAIT} seconds: ${text("locked") || "unknown holder"}; nothing was changed`,
+            reason: `another transaction has held this router's lock for ${lockWait()} seconds: ${text("locked") || "unknown holder"}; nothing was changed`,
             cure: "wait for it and run this again; if that process hangs, end it on the router, the lock goes with it",
         });
     }

@@ -35,6 +35,7 @@ async function greeter(greeting: string, close: boolean) {
     let taken = 0;
     const listener = createServer((socket) => {
         taken++;
+        socket.resume();
         socket.on("error", () => undefined);
         if (close) socket.end(greeting);
         else socket.write(greeting);

@@ -1,0 +1,138 @@
+import type { z } from "zod";
+import { familyOf } from "../../provider/model/address";
+import { RESOURCES, resourceOf, type ResourceKind } from "../../provider/resources";
+import { ABSENT, bare, branches, defOf, leavesIn, leavesOf, named, smallest, type Leaf } from "./drift-walk";
+import { officeInputs } from "./office";
+
+/*
+ * Inputs of every resource, made from the schemas: every property, with every example, every word and every branch, is in
+ * some case. A new property is in a case by itself, or fails here until it is told below what it needs beside it.
+ */
+export interface Case {
+    kind: ResourceKind;
+    inputs: Inputs;
+}
+
+export type Inputs = Record<string, unknown> & { name?: string; interface?: string };
+
+/** NICs that the cases name beside the lab's own. */
+export const EXTRA_NICS = ["lan1"];
+
+/** What a case is built on: the office's router, with nothing in it that can be left out. */
+const BASES: Record<ResourceKind, Inputs> = {
+    interface: {},
+    "ingress-mark": { nics: ["lan0"] },
+    "route-table": { name: "main", table: 7101 },
+    "nat-stage": { inside: ["lan0"], uplinks: uplinksOf("addresses") },
+    "two-stage-nat": { inside: ["lan0"], uplinks: uplinksOf("addresses", "gateway", "gateway6") },
+};
+
+function uplinksOf(...keys: string[]): Record<string, object> {
+    const only = (uplink: object) => Object.fromEntries(Object.entries(uplink).filter(([key]) => keys.includes(key)));
+    return Object.fromEntries(Object.entries(officeInputs.uplinks).map(([name, uplink]) => [name, only(uplink)]));
+}
+
+type Item = Record<string, unknown>;
+/** What an item of a list needs beside the property `chosen`, as the `n`-th of its case. */
+type Fit = (item: Item, chosen: string | undefined, n: number) => Item;
+
+const VIA = { 4: "198.51.100.1", 6: "2001:db8:1::1" } as const;
+/** 1:1 translations need both sides of one family and length. */
+const PAIRS = [["10.0.0.20", "198.51.100.5"], ["10.0.0.32/29", "198.51.100.8/29"], ["2001:db8:a::20", "2001:db8:1::5"]] as const;
+
+const FITS: Record<string, Fit> = {
+    "routes[]": (item, chosen, n) => {
+        // Only one route of a table can have a destination.
+        const to = chosen === "to" ? String(item.to) : item.via === VIA[6] || String(nextVia(item)).includes(":") ? `2001:db8:7:${n}::/64` : `192.0.2.${n}/32`;
+        const hop = { via: VIA[familyOf(to)], device: "isp1" };
+        if (item.nextHops) return { ...item, to, nextHops: [{ ...hop, ...(item.nextHops as Item[])[0] }, { via: familyOf(to) === 4 ? "203.0.113.1" : "2001:db8:2::1", device: "isp2" }] };
+        return chosen === "type" && item.type !== "unicast" ? { ...item, to } : { ...hop, ...item, to };
+    },
+    "rules[]": (item) => (["ingress", "from", "to"].some((key) => key in item) ? item : { ...item, from: "198.51.100.0/24" }),
+    "translations[]<dnat>": (item, chosen, n) => (chosen === "port" ? item : { ...item, port: `tcp/${9000 + n}` }),
+    "translations[]<static>": (item, chosen) => {
+        const side = chosen === "outside" ? 1 : 0;
+        const [inside, outside] = PAIRS.find((pair) => pair[side] === item[chosen ?? ""]) ?? PAIRS[0];
+        return { ...item, inside, outside };
+    },
+};
+
+const nextVia = (item: Item): unknown => (item.nextHops as Item[] | undefined)?.[0]?.via;
+
+/** The uplink that a value of the office belongs to. */
+const uplinkOf = (value: unknown): string => (/^(203\.|2001:db8:2:|isp2$)/.test(String(value)) || value === false ? "isp2" : "isp1");
+
+/** A value with one more leaf set. */
+function put(schema: z.ZodType, current: unknown, steps: readonly string[], value: unknown, path = ""): unknown {
+    const [step, ...rest] = steps;
+    if (step === undefined) return value;
+    const inner = bare(schema);
+    const { type, shape, element, valueType } = defOf(inner);
+    const below = `${path}${step}`;
+    if (type === "object") return putKey(shape![step]!, (current ?? smallest(inner)) as Item, step, rest, value, below);
+    if (type === "array") return putItem(element!, (current ?? []) as unknown[], rest, value, below);
+    if (type === "record" && step === "{key}") return { ...(current as Item), [String(value)]: (current as Item)[String(value)] ?? smallest(valueType!) };
+    if (type === "record") return putKey(valueType!, current as Item, uplinkOf(value), rest, value, below);
+    const { option } = branches(inner).find(({ name }) => name === step)!;
+    const kept = option.safeParse(current).success ? current : undefined;
+    return put(option, kept, rest, value, below);
+}
+
+function putKey(schema: z.ZodType, current: Item, key: string, rest: readonly string[], value: unknown, path: string): Item {
+    const { [key]: old, ...others } = current;
+    const next = put(schema, old, rest, value, `${path}.`);
+    return next === ABSENT ? others : { ...current, [key]: next };
+}
+
+function putItem(element: z.ZodType, current: readonly unknown[], rest: readonly string[], value: unknown, path: string): unknown[] {
+    const item = put(element, undefined, rest, value, path);
+    const branch = rest[0]?.startsWith("<") ? rest[0] : "";
+    const fit = FITS[`${path}${branch}`];
+    const fitted = fit ? fit(item as Item, rest[branch ? 1 : 0], current.length + 1) : item;
+    return current.some((one) => JSON.stringify(one) === JSON.stringify(fitted)) ? [...current] : [...current, fitted];
+}
+
+/** What is wrong with inputs, by schema and across fields; undefined where nothing is. */
+export function fault(kind: ResourceKind, inputs: Inputs): string | undefined {
+    const resource = resourceOf(kind);
+    const parsed = resource.schema.safeParse(inputs);
+    if (!parsed.success) return JSON.stringify(parsed.error.issues);
+    const found = resource.faults(parsed.data as never);
+    return found.length === 0 ? undefined : JSON.stringify(found);
+}
+
+export const leavesOfKind = (kind: ResourceKind): Leaf[] => leavesOf(resourceOf(kind).schema);
+export const coverage = (kind: ResourceKind, inputs: Inputs): Set<string> => new Set(leavesIn(resourceOf(kind).schema, inputs).map(named));
+
+/** The base with one leaf set, by itself. */
+export function caseOf(kind: ResourceKind, leaf: Leaf): Case {
+    const inputs = put(resourceOf(kind).schema, BASES[kind], leaf.steps, leaf.value) as Inputs;
+    const wrong = fault(kind, inputs);
+    if (wrong) throw new Error(`${kind}: no valid inputs with ${named(leaf)}: ${wrong}\n${JSON.stringify(inputs)}\nsay in cases.ts what else it needs`);
+    return { kind, inputs };
+}
+
+/** As many leaves in one case as go together. */
+function packed(kind: ResourceKind): Case[] {
+    const cases: Case[] = [];
+    for (const leaf of leavesOfKind(kind)) {
+        const at = cases.findIndex((one) => added(one, leaf));
+        if (at < 0) cases.push(caseOf(kind, leaf));
+        else cases[at] = added(cases[at]!, leaf)!;
+    }
+    return cases;
+}
+
+/** The case with a leaf more, unless that is wrong or takes a leaf away. */
+function added({ kind, inputs }: Case, leaf: Leaf): Case | undefined {
+    const before = coverage(kind, inputs);
+    if (before.has(named(leaf))) return { kind, inputs };
+    const next = put(resourceOf(kind).schema, inputs, leaf.steps, leaf.value) as Inputs;
+    if (fault(kind, next)) return undefined;
+    const after = coverage(kind, next);
+    const lost = [...before].filter((one) => !after.has(one) && !one.endsWith("=absent"));
+    return lost.length === 0 && after.has(named(leaf)) ? { kind, inputs: next } : undefined;
+}
+
+export const KINDS = Object.keys(RESOURCES) as ResourceKind[];
+export const CASES: Case[] = KINDS.flatMap(packed);
