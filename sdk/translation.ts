@@ -12,11 +12,14 @@ export interface ToUplinksArgs {
     spread?: pulumi.Input<"connection" | "source" | "source-destination">;
 }
 
-/** Source translation to a pool of addresses. */
+/**
+ * Source translation to a pool of addresses. The router answers ARP and neighbour solicitations for up to 256 of them; a
+ * larger pool has to be routed to the router.
+ */
 export interface ToPoolArgs {
     /** An address, a prefix or `first-last`. */
     pool: pulumi.Input<string>;
-    /** The uplink to which the pool's addresses are routed. */
+    /** The uplink whose provider gave the pool. */
     uplink: pulumi.Input<string>;
 }
 
@@ -43,10 +46,13 @@ export interface DnatArgs {
     from?: pulumi.Input<string | pulumi.Input<string>[]>;
 }
 
-/** A static 1:1 translation of an address, or of prefixes of the same length, in both directions. */
+/**
+ * A static 1:1 translation of an address, or of prefixes of the same length, in both directions. The router answers ARP and
+ * neighbour solicitations for up to 256 outside addresses.
+ */
 export interface StaticArgs {
     kind: "static";
-    /** The uplink to which the outside address is routed. */
+    /** The uplink whose provider gave the outside address. */
     on: pulumi.Input<string>;
     inside: pulumi.Input<string>;
     outside: pulumi.Input<string>;

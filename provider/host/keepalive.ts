@@ -23,7 +23,7 @@ export function watch(client: Client, stream: Stream, seconds: number, dead: (re
         if (heard) unanswered = 0;
         else if (unanswered === UNANSWERED) {
             stop();
-            return dead(`the line is dead: no answer to ${UNANSWERED} keepalives in ${UNANSWERED * seconds} s`);
+            return dead(`the line is dead: no answer to ${UNANSWERED} keepalives, ${seconds} s apart`);
         } else {
             unanswered++;
             probe(client);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Socket } from "node:net";
 import type { Client } from "ssh2";
 import type { ErrorKind, NviError } from "../model/errors";
@@ -91,6 +92,8 @@ class SshSession implements Session {
         this.#client = way.clients.at(-1)!;
         this.#socket = way.socket;
         this.#channels = new Channels(options.channels ?? CHANNELS);
+        // One listener a running command is no leak, however many channels there are.
+        setMaxListeners(0, this.#lost.signal);
         for (const client of this.#clients) {
             const who = client === this.#client ? "the connection" : "the connection to a bastion";
             client.on("error", (error: Error) => this.#lose(`${who} was lost: ${error.message}`));

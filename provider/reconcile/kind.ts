@@ -41,7 +41,7 @@ export interface Kind<A extends Artifact> {
     remove(artifact: A, context: PlanContext): Step[];
 }
 
-const STEP_ORDER = { link: 0, sysctl: 1, address: 2, up: 3, table: 4, routes: 5, rule: 6 } as const;
+const STEP_ORDER = { link: 0, sysctl: 1, address: 2, up: 3, table: 4, routes: 5, rule: 6, neighbour: 7 } as const;
 const PHASE_ORDER = { device: 0, stage2: 10, stage1: 20, divert: 30, forward: 40 } as const;
 
 /**

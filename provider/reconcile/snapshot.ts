@@ -1,4 +1,5 @@
 import type { Section } from "../host/host";
+import { canonicalPrefix } from "../model/address";
 import { NviError } from "../model/errors";
 import { parseRoutes, parseRules, type ObservedRoute, type ObservedRule } from "../syntax/iproute";
 import { parseTable, type ListedTable } from "../syntax/nft";
@@ -40,6 +41,8 @@ export interface Snapshot {
     objects: StoredObject[];
     links: Map<string, ObservedLink>;
     addresses: ObservedAddress[];
+    /** Addresses that the router answers for without having them. */
+    proxied: { device: string; address: string }[];
     rules: ObservedRule[];
     /** By table number, of those asked for. */
     routes: Map<number, ObservedRoute[]>;
@@ -96,6 +99,7 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
         objects: reader.parse("objects", parseObjects),
         links: new Map(reader.parse("links", parseLinks).map((link) => [link.name, link])),
         addresses: reader.parse("addresses", parseAddresses),
+        proxied: reader.parse("neighbours", parseNeighbours),
         rules: [...reader.parse("rules4", (text) => parseRules(4, text)), ...reader.parse("rules6", (text) => parseRules(6, text))],
         routes: reader.routes(),
         advertised: reader.parse("ra", (text) => parseRoutes(6, 0, text).filter((route) => route.to === "default").flatMap((route) => route.hops.map((hop) => hop.dev ?? ""))),
@@ -200,6 +204,7 @@ function describe(name: string): string {
         rules4: "`ip -N -j -4 rule show`",
         rules6: "`ip -N -j -6 rule show`",
         ra: "`ip -N -j -6 route show table all proto 9`",
+        neighbours: "`ip -N -j neighbour show proxy`",
         tables: "`nft list tables`",
         nft: `\`nft list table inet ${rest[0]}\``,
         canonical: `the listing of the wanted table ${rest[0]} in a scratch namespace (\`unshare -n nft ...\`)`,
@@ -229,6 +234,10 @@ function parseLinks(text: string): ObservedLink[] {
         noArp: (link.flags as string[]).includes("NOARP"),
         alias: link.ifalias as string | undefined,
     }));
+}
+
+function parseNeighbours(text: string): { device: string; address: string }[] {
+    return (JSON.parse(text.trim() || "[]") as Json[]).map((one) => ({ device: String(one.dev), address: canonicalPrefix(String(one.dst)) }));
 }
 
 function parseAddresses(text: string): ObservedAddress[] {

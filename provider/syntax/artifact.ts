@@ -4,7 +4,7 @@ import type { Family } from "../model/address";
  * What a router is made to have, one kind for each thing that a tool makes. Resources render to lists of
  * these; everything below them knows artifacts only.
  */
-export type Artifact = Link | Address | Sysctl | Table | Rule | Routes;
+export type Artifact = Link | Address | Neighbour | Sysctl | Table | Rule | Routes;
 
 /**
  * When an artifact comes into being. Creation goes from first to last and removal from last to first, so
@@ -32,6 +32,13 @@ export interface Address extends Base {
     device: string;
     /** With prefix length, as `ip` prints it. */
     prefix: string;
+}
+
+/** An address that the router answers ARP or neighbour solicitations for without having it. */
+export interface Neighbour extends Base {
+    kind: "neighbour";
+    device: string;
+    address: string;
 }
 
 export interface Sysctl extends Base {

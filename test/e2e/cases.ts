@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { familyOf } from "../../provider/model/address";
 import { RESOURCES, resourceOf, type ResourceKind } from "../../provider/resources";
-import { ABSENT, bare, branches, defOf, leavesIn, leavesOf, named, smallest, type Leaf } from "./drift-walk";
+import { ABSENT, bare, branches, defOf, leavesIn, leavesOf, named, pathOf, smallest, type Leaf } from "./drift-walk";
 import { officeInputs } from "./office";
 
 /*
@@ -68,11 +68,11 @@ function put(schema: z.ZodType, current: unknown, steps: readonly string[], valu
     if (step === undefined) return value;
     const inner = bare(schema);
     const { type, shape, element, valueType } = defOf(inner);
-    const below = `${path}${step}`;
+    const below = pathOf([path, step].filter(Boolean));
     if (type === "object") return putKey(shape![step]!, (current ?? smallest(inner)) as Item, step, rest, value, below);
     if (type === "array") return putItem(element!, (current ?? []) as unknown[], rest, value, below);
-    if (type === "record" && step === "{key}") return { ...(current as Item), [String(value)]: (current as Item)[String(value)] ?? smallest(valueType!) };
-    if (type === "record") return putKey(valueType!, current as Item, uplinkOf(value), rest, value, below);
+    if (type === "record" && step === "{key}") return { ...(current as Item), [String(value)]: (current as Item | undefined)?.[String(value)] ?? smallest(valueType!) };
+    if (type === "record") return putKey(valueType!, (current ?? {}) as Item, uplinkOf(value), rest, value, below);
     const { option } = branches(inner).find(({ name }) => name === step)!;
     const kept = option.safeParse(current).success ? current : undefined;
     return put(option, kept, rest, value, below);
@@ -80,7 +80,7 @@ function put(schema: z.ZodType, current: unknown, steps: readonly string[], valu
 
 function putKey(schema: z.ZodType, current: Item, key: string, rest: readonly string[], value: unknown, path: string): Item {
     const { [key]: old, ...others } = current;
-    const next = put(schema, old, rest, value, `${path}.`);
+    const next = put(schema, old, rest, value, path);
     return next === ABSENT ? others : { ...current, [key]: next };
 }
 
@@ -112,26 +112,25 @@ export function caseOf(kind: ResourceKind, leaf: Leaf): Case {
     return { kind, inputs };
 }
 
-/** As many leaves in one case as go together. */
+/** As many leaves in one case as go together. What a case is counted on for stays in it. */
 function packed(kind: ResourceKind): Case[] {
-    const cases: Case[] = [];
+    const cases: (Case & { claims: Set<string> })[] = [];
     for (const leaf of leavesOfKind(kind)) {
-        const at = cases.findIndex((one) => added(one, leaf));
-        if (at < 0) cases.push(caseOf(kind, leaf));
-        else cases[at] = added(cases[at]!, leaf)!;
+        const home = cases.find((one) => coverage(kind, one.inputs).has(named(leaf))) ?? cases.find((one) => take(one, leaf));
+        if (home) home.claims.add(named(leaf));
+        else cases.push({ ...caseOf(kind, leaf), claims: new Set([named(leaf)]) });
     }
-    return cases;
+    return cases.map(({ inputs }) => ({ kind, inputs }));
 }
 
-/** The case with a leaf more, unless that is wrong or takes a leaf away. */
-function added({ kind, inputs }: Case, leaf: Leaf): Case | undefined {
-    const before = coverage(kind, inputs);
-    if (before.has(named(leaf))) return { kind, inputs };
-    const next = put(resourceOf(kind).schema, inputs, leaf.steps, leaf.value) as Inputs;
-    if (fault(kind, next)) return undefined;
-    const after = coverage(kind, next);
-    const lost = [...before].filter((one) => !after.has(one) && !one.endsWith("=absent"));
-    return lost.length === 0 && after.has(named(leaf)) ? { kind, inputs: next } : undefined;
+/** Sets a leaf more in a case, unless that is wrong or takes a claim away. */
+function take(one: Case & { claims: Set<string> }, leaf: Leaf): boolean {
+    const inputs = put(resourceOf(one.kind).schema, one.inputs, leaf.steps, leaf.value) as Inputs;
+    if (fault(one.kind, inputs)) return false;
+    const after = coverage(one.kind, inputs);
+    if (![...one.claims, named(leaf)].every((claim) => after.has(claim))) return false;
+    one.inputs = inputs;
+    return true;
 }
 
 export const KINDS = Object.keys(RESOURCES) as ResourceKind[];

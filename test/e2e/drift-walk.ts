@@ -81,7 +81,7 @@ function ownLeaves(schema: Schema, steps: readonly string[]): Leaf[] {
 }
 
 const leaf = (steps: readonly string[], value: unknown): Leaf => ({ path: pathOf(steps), steps, value });
-const pathOf = (steps: readonly string[]): string => steps.map((step, i) => (i === 0 || /^[[{<]/.test(step) ? step : `.${step}`)).join("");
+export const pathOf = (steps: readonly string[]): string => steps.map((step, i) => (i === 0 || /^[[{<]/.test(step) ? step : `.${step}`)).join("");
 
 /** The leaves that a value sets, whatever it was made by. */
 export function leavesIn(schema: Schema, value: unknown, steps: readonly string[] = []): Leaf[] {

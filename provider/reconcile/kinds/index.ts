@@ -2,6 +2,7 @@ import type { Artifact } from "../../syntax/artifact";
 import type { Kind } from "../kind";
 import { addressKind } from "./address";
 import { linkKind } from "./link";
+import { neighbourKind } from "./neighbour";
 import { routesKind } from "./routes";
 import { ruleKind } from "./rule";
 import { sysctlKind } from "./sysctl";
@@ -10,6 +11,7 @@ import { tableKind } from "./table";
 const KINDS: { [K in Artifact["kind"]]: Kind<Extract<Artifact, { kind: K }>> } = {
     link: linkKind,
     address: addressKind,
+    neighbour: neighbourKind,
     sysctl: sysctlKind,
     table: tableKind,
     rule: ruleKind,

@@ -1,10 +1,10 @@
-import { FAMILIES, type Family } from "../../model/address";
+import { canonicalPrefix, FAMILIES, familyOf, formatAddress, parseRange, type Family } from "../../model/address";
 import type { Desired } from "../../reconcile/desired";
-import type { Artifact, Route, Rule, Sysctl } from "../../syntax/artifact";
+import type { Artifact, Neighbour, Route, Rule, Sysctl } from "../../syntax/artifact";
 import { unreachable } from "../route-table/render";
 import { peerOf } from "../interface/schema";
 import { deviceOf, type NatStageInputs } from "./schema";
-import { chains } from "./table";
+import { chains, outsideOf } from "./table";
 
 export function render(inputs: NatStageInputs): Desired {
     const uplinks = Object.entries(inputs.uplinks).map(([name, uplink]) => deviceOf(name, uplink));
@@ -13,6 +13,7 @@ export function render(inputs: NatStageInputs): Desired {
         { kind: "table", phase: "stage1", name: `nvi_nat_${inputs.name.replace(/-/g, "_")}`, chains: chains(inputs) },
         { kind: "routes", phase: "stage1", table: inputs.table, routes: stage1Routes(inputs) },
         ...uplinks.map(looseFilter),
+        ...Object.keys(inputs.uplinks).flatMap((name) => answered(name, inputs)),
         ...diverted.flatMap((nic) => FAMILIES.map((family) => diversion(nic, family, inputs))),
         forwarding("net/ipv4/ip_forward"),
         forwarding("net/ipv6/conf/all/forwarding"),
@@ -22,6 +23,28 @@ export function render(inputs: NatStageInputs): Desired {
 
 /** The answers to what stage 2 sent by another uplink come in here: strict filtering by the main table drops them. */
 const looseFilter = (nic: string): Sysctl => ({ kind: "sysctl", phase: "stage1", path: `net/ipv4/conf/${nic}/rp_filter`, value: "2", accept: ["0"] });
+
+/** More addresses than this must be routed to the router: it doesn't answer for each of them. */
+const MOST_ANSWERED = 256n;
+
+/**
+ * On a shared link others ask for the addresses of pools and of 1:1 translations, which the router doesn't have. IPv6
+ * wants a sysctl besides (net/ipv6/ndisc.c, ndisc_recv_ns).
+ */
+function answered(name: string, inputs: NatStageInputs): Artifact[] {
+    const device = deviceOf(name, inputs.uplinks[name]);
+    const own = new Set(inputs.uplinks[name]?.addresses?.map(canonicalPrefix));
+    const addresses = outsideOf(name, inputs).flatMap(expand).filter((address) => !own.has(address));
+    const artifacts: Artifact[] = [...new Set(addresses)].map((address): Neighbour => ({ kind: "neighbour", phase: "stage1", device, address }));
+    if (addresses.some((address) => familyOf(address) === 6)) artifacts.push({ kind: "sysctl", phase: "stage1", path: `net/ipv6/conf/${device}/proxy_ndp`, value: "1" });
+    return artifacts;
+}
+
+function expand(text: string): string[] {
+    const range = parseRange(text);
+    if (typeof range === "string" || range.last - range.first >= MOST_ANSWERED) return [];
+    return Array.from({ length: Number(range.last - range.first) + 1 }, (_, i) => formatAddress(range.family, range.first + BigInt(i)));
+}
 
 /** Last of all, and first to go: a router that didn't forward never forwards anything untranslated. */
 const forwarding = (path: string): Sysctl => ({ kind: "sysctl", phase: "forward", path, value: "1" });

@@ -144,7 +144,8 @@ function sshdConfig(dir: string, port: number, types: readonly KeyType[], first:
 function writeAccounts(dir: string, sudoers: readonly string[]): void {
     const hash = spawnSync("openssl", ["passwd", "-6", "-stdin"], { input: `${password}\n` }).stdout.toString().trim();
     const add = (name: string, mode: number, line: (user: string, i: number) => string) => {
-        const text = readFileSync(join("/etc", name), "utf8");
+        // Root's own home may hold a slow .bashrc, which bash reads at every command by ssh.
+        const text = readFileSync(join("/etc", name), "utf8").replace(/^root:x:.*$/m, (line) => (name === "passwd" ? "root:x:0:0::/:/bin/sh" : line));
         writeFileSync(join(dir, name), `${text}${users.map(line).join("\n")}\n`);
         chmodSync(join(dir, name), mode);
     };
