@@ -4,6 +4,6 @@ export { Interface, type InterfaceArgs } from "./interface";
 export { NatStage, type NatStageArgs } from "./nat-stage";
 export { OnRouter, type OnRouterArgs } from "./resource";
 export { RouteTable, type NextHopArgs, type RouteArgs, type RouteRuleArgs, type RouteTableArgs } from "./route-table";
-export { Router, type ConnectionArgs, type Facts, type ProxyArgs, type RouterArgs } from "./router";
+export { Router, type ConnectionArgs, type Facts, type HopArgs, type RouterArgs } from "./router";
 export * from "./translation";
 export { TwoStageNat, type FullUplinkArgs, type TwoStageNatArgs } from "./two-stage-nat";

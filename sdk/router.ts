@@ -1,30 +1,44 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { types } from "@pulumi/command";
 import { objectNameFrom } from "../provider/model/names";
 import type { Facts } from "../provider/reconcile/facts";
 import { providerOf } from "./provider";
 
 export type { Facts } from "../provider/reconcile/facts";
 
-/** What is said of one hop beyond the vocabulary of `@pulumi/command`. */
-interface Identity {
+/** How to log in to one SSH server, in the vocabulary of `@pulumi/command`. */
+export interface HopArgs {
+    /** Host name or address. */
+    host: pulumi.Input<string>;
+    /** @default 22 */
+    port?: pulumi.Input<number>;
+    /** Anyone but root needs sudo. @default "root" */
+    user?: pulumi.Input<string>;
+    /** Used where no key is given, or where the server wants both. */
+    password?: pulumi.Input<string>;
+    /** The text of a private key; wins over `privateKeyPath`. */
+    privateKey?: pulumi.Input<string>;
+    /** Passphrase of the private key. */
+    privateKeyPassword?: pulumi.Input<string>;
     /**
      * A private key file on the machine that runs Pulumi, read when dialing; `~/` is expanded. The best choice: a key that is
      * rotated needs no change of the program, and no key is in the state.
      */
     privateKeyPath?: pulumi.Input<string>;
-    /** The pinned host key or keys: `ssh-ed25519 AAAA...`, or a fingerprint `SHA256:...`. */
+    /** Path of an SSH agent's socket. @default SSH_AUTH_SOCK of the environment, where no other credential is given */
+    agentSocketPath?: pulumi.Input<string>;
+    /** Failed attempts to dial before giving up; -1 for no limit but `dialTimeout`. @default 10 */
+    dialErrorLimit?: pulumi.Input<number>;
+    /** Seconds for one attempt to dial; 0 for no limit of its own. @default 15 */
+    perDialTimeout?: pulumi.Input<number>;
+    /** The pinned host key or keys: `ssh-ed25519 AAAA...`, or a fingerprint `SHA256:...`. @default see `knownHosts` */
     hostKey?: pulumi.Input<string | pulumi.Input<string>[]>;
 }
 
-/** A bastion, in the vocabulary of `@pulumi/command`'s `proxy`. */
-export type ProxyArgs = Omit<types.input.remote.ProxyConnectionArgs, "hostKey"> & Identity;
-
-/** How to log in: a connection object for `@pulumi/command` is accepted as it is. */
-export type ConnectionArgs = Omit<types.input.remote.ConnectionArgs, "hostKey" | "proxy"> & Identity & {
+/** How to log in to a router: a connection object for `@pulumi/command` is accepted as it is. */
+export interface ConnectionArgs extends HopArgs {
     /** The bastion, or a chain of bastions from the first to dial to the last. */
-    proxy?: pulumi.Input<ProxyArgs> | pulumi.Input<ProxyArgs>[];
-};
+    proxy?: pulumi.Input<HopArgs> | pulumi.Input<HopArgs>[];
+}
 
 export interface RouterArgs {
     /** The router's name in ids and messages. Another name is another router. @default the resource's name */

@@ -8,7 +8,7 @@ export interface ExecResult {
     code: number;
     stdout: Buffer;
     stderr: Buffer;
-    /** The signal that ended it, e.g. `SIGKILL`. */
+    /** The signal that ended it, e.g. `SIGKILL`, if sshd says so. A login shell that waits for it makes an exit status of it. */
     signal?: string;
 }
 
@@ -156,12 +156,12 @@ class Run {
     #onTimeout(): void {
         const { job } = this;
         const output = Buffer.concat(this.#stderr).toString();
-        const slow = `no end after ${job.timeoutMs / 1000} s; it was sent SIGTERM, and what it did is unknown`;
+        const slow = `no end after ${job.timeoutMs / 1000} s; what it did is unknown, and it may still run`;
         this.#fail(this.#started ? job.fail("timeout", slow, { output, cure: "see on the router what it waits for" }) : job.prologue!.refusal());
         this.#abandon();
     }
 
-    /** Both may be refused or go nowhere; the server then cleans up when the connection ends. */
+    /** sshd passes no signals to a root login's commands (no privilege separation); those end at their next write to the closed channel. */
     #abandon(): void {
         try {
             this.#channel?.signal("TERM");

@@ -1,17 +1,7 @@
-import type { Artifact } from "../syntax/artifact";
+import type { Desired } from "../syntax/desired";
 import type { ObjectId } from "./objects";
 
-/** What a resource's inputs come to: the artifacts, and what they need of the router. */
-export interface Desired {
-    artifacts: Artifact[];
-    /** NICs that have to be there. */
-    nics: string[];
-    /** NICs whose packets go into the NVI. */
-    diverted: string[];
-    /** The device pair that packets cross, where FORWARD chains and reverse-path filters of others matter. */
-    crossing?: { device: string; peer: string };
-}
-
+/** What a resource comes to, with its name on the router and its owner. */
 export interface DesiredObject extends Desired {
     id: ObjectId;
     owner: string;

@@ -36,7 +36,7 @@ export function preflight(desired: DesiredObject, artifacts: readonly Artifact[]
 }
 
 function failure(kind: "preflight" | "foreign", snapshot: Snapshot, desired: DesiredObject, findings: readonly Finding[]): NviError {
-    const list = findings.map((finding) => `${finding.reason}\n    cure: ${finding.cure}`);
+    const list = [...new Set(findings.map((finding) => `${finding.reason}\n    cure: ${finding.cure}`))];
     const reason = list.length === 1 ? list[0]! : `${list.length} things stand in the way; nothing was changed\n${list.map((text, i) => `  ${i + 1}. ${text}`).join("\n")}`;
     return new NviError({ kind, operation: `preflight of ${desired.id.kind} ${desired.id.name}`, subject: snapshot.router, reason });
 }
@@ -74,7 +74,7 @@ export function kernel(snapshot: Snapshot): Finding[] {
 function nics(desired: DesiredObject, snapshot: Snapshot): Finding[] {
     const made = new Set(desired.artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer] : [])));
     const missing = desired.nics.filter((nic) => !snapshot.links.has(nic) && !made.has(nic));
-    return [...new Set(missing)].map((nic) => ({ reason: `it has no network interface ${nic}`, cure: `it has: ${[...snapshot.links.keys()].join(", ")}` }));
+    return [...new Set(missing)].map((nic) => ({ reason: `it has no network interface ${nic}`, cure: `correct the name; the router has ${[...snapshot.links.keys()].join(", ")}` }));
 }
 
 function occupied(artifacts: readonly Artifact[], own: StoredObject | undefined, snapshot: Snapshot): Finding[] {
@@ -82,8 +82,22 @@ function occupied(artifacts: readonly Artifact[], own: StoredObject | undefined,
     return artifacts.flatMap((artifact) => {
         const kind = kindOf(artifact);
         const reason = ours.has(kind.key(artifact)) ? undefined : kind.occupied(artifact, snapshot);
-        return reason ? [{ reason, cure: "choose another name, table or priority, or remove what is there" }] : [];
+        return reason ? [{ reason, cure: wayOut(artifact) }] : [];
     });
+}
+
+/** What to write in the program instead, or what to type on the router. */
+function wayOut(artifact: Artifact): string {
+    switch (artifact.kind) {
+        case "link":
+            return `give the NVI another name, or, if nothing needs that device, take it away: ip link del ${artifact.name}`;
+        case "table":
+            return `give this resource another \`name\`, or, if nothing needs that table: nft delete table inet ${artifact.name}`;
+        case "routes":
+            return `choose another \`table\`, or, if nothing needs those routes: ip route flush table ${artifact.table}; ip -6 route flush table ${artifact.table}`;
+        default:
+            return "choose another `priority`, or remove what is there";
+    }
 }
 
 function filters(desired: DesiredObject, snapshot: Snapshot): Finding[] {

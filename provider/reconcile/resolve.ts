@@ -1,20 +1,10 @@
-import type { Family } from "../model/address";
 import type { Artifact, Rendered, Rule, Table } from "../syntax/artifact";
+import { OWN_ADDRESS } from "../syntax/own-address";
 import { kindOf } from "./kinds";
 import type { ObservedAddress, Snapshot } from "./snapshot";
 
-/*
- * A program may say "this NIC's own address" where it doesn't know it: dialled and DHCP uplinks. Such an address
- * is a token until the router is observed, in what is rendered for review too.
- */
-
-const TOKEN = /<ipv([46]) of ([^>]+)>/;
-
-/** The token for a NIC's own address. */
-export const ownAddress = (family: Family, device: string): string => `<ipv${family} of ${device}>`;
-
 /** Whether anything in these artifacts waits for the router's addresses. */
-export const hasTokens = (artifacts: readonly Artifact[]): boolean => TOKEN.test(JSON.stringify(artifacts));
+export const hasTokens = (artifacts: readonly Artifact[]): boolean => OWN_ADDRESS.test(JSON.stringify(artifacts));
 
 /** The first global address of a NIC; the kernel lists the primary one first. */
 function lookup(addresses: readonly ObservedAddress[], family: number, device: string): string | undefined {
@@ -23,7 +13,7 @@ function lookup(addresses: readonly ObservedAddress[], family: number, device: s
 
 function fill(text: string, addresses: readonly ObservedAddress[]): string | undefined {
     let missing = false;
-    const filled = text.replace(new RegExp(TOKEN, "g"), (_, family: string, device: string) => {
+    const filled = text.replace(new RegExp(OWN_ADDRESS, "g"), (_, family: string, device: string) => {
         const address = lookup(addresses, Number(family), device);
         missing ||= address === undefined;
         return address ?? "";

@@ -75,7 +75,7 @@ function refusal(host: Host, transaction: Transaction, sections: readonly Sectio
     if (by.has("locked")) {
         return new NviError({
             kind: "locked", operation: `apply ${object}`, subject,
-            reason: `another transaction has held this router's lock for ${lockWait()} seconds: ${text("locked") || "unknown holder"}; nothing was changed`,
+            reason: `another transaction has held this router's lock for ${lockWait()} s: ${text("locked") || "unknown holder"}; nothing was changed`,
             cure: "wait for it and run this again; if that process hangs, end it on the router, the lock goes with it",
         });
     }

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Fault } from "../model/fault";
 import type { Partially } from "../model/schema";
-import type { Desired } from "../reconcile/desired";
+import type { Desired } from "../syntax/desired";
 
 /** A resource: everything that is said of it, without a router and without Pulumi. */
 export interface Resource<T extends { name: string }> {

@@ -33,31 +33,36 @@ function uplinksOf(...keys: string[]): Record<string, object> {
 }
 
 type Item = Record<string, unknown>;
-/** What an item of a list needs beside the property `chosen`, as the `n`-th of its case. */
-type Fit = (item: Item, chosen: string | undefined, n: number) => Item;
+/** What an item of a list needs beside the leaf that it was made for (its `steps` below the item), as the `n`-th of its case. */
+type Fit = (item: Item, steps: readonly string[], n: number, value: unknown) => Item;
 
 const VIA = { 4: "198.51.100.1", 6: "2001:db8:1::1" } as const;
 /** 1:1 translations need both sides of one family and length. */
 const PAIRS = [["10.0.0.20", "198.51.100.5"], ["10.0.0.32/29", "198.51.100.8/29"], ["2001:db8:a::20", "2001:db8:1::5"]] as const;
 
 const FITS: Record<string, Fit> = {
-    "routes[]": (item, chosen, n) => {
+    "routes[]": (item, [chosen], n) => {
         // Only one route of a table can have a destination.
-        const to = chosen === "to" ? String(item.to) : item.via === VIA[6] || String(nextVia(item)).includes(":") ? `2001:db8:7:${n}::/64` : `192.0.2.${n}/32`;
-        const hop = { via: VIA[familyOf(to)], device: "isp1" };
-        if (item.nextHops) return { ...item, to, nextHops: [{ ...hop, ...(item.nextHops as Item[])[0] }, { via: familyOf(to) === 4 ? "203.0.113.1" : "2001:db8:2::1", device: "isp2" }] };
-        return chosen === "type" && item.type !== "unicast" ? { ...item, to } : { ...hop, ...item, to };
+        const to = chosen === "to" ? String(item.to) : item.via === VIA[6] ? `2001:db8:7:${n}::/64` : `192.0.2.${n}/32`;
+        return chosen === "type" && item.type !== "unicast" ? { ...item, to } : { via: VIA[familyOf(to)], device: "isp1", ...item, to };
+    },
+    "routes[]nextHops": (item, steps, n, value) => {
+        const [hop] = item.nextHops as Item[];
+        const family = hop!.via === VIA[6] ? 6 : 4;
+        const { [value === ABSENT ? steps.at(-1)! : ""]: _, ...first } = { via: VIA[family], device: "isp1", ...hop } as Item;
+        const second = { via: family === 4 ? "203.0.113.1" : "2001:db8:2::1", device: "isp2" };
+        return { to: family === 4 ? `192.0.2.${n}/32` : `2001:db8:7:${n}::/64`, nextHops: [first, second] };
     },
     "rules[]": (item) => (["ingress", "from", "to"].some((key) => key in item) ? item : { ...item, from: "198.51.100.0/24" }),
-    "translations[]<dnat>": (item, chosen, n) => (chosen === "port" ? item : { ...item, port: `tcp/${9000 + n}` }),
-    "translations[]<static>": (item, chosen) => {
+    // One uplink alone leaves nothing to spread.
+    "translations[]<snat>": (item, steps) => (steps.at(-1) === "spread" ? { ...item, to: { ...(item.to as Item), uplinks: ["isp1", "isp2"] } } : item),
+    "translations[]<dnat>": (item, [chosen], n) => (chosen === "port" ? item : { ...item, port: `tcp/${9000 + n}` }),
+    "translations[]<static>": (item, [chosen]) => {
         const side = chosen === "outside" ? 1 : 0;
         const [inside, outside] = PAIRS.find((pair) => pair[side] === item[chosen ?? ""]) ?? PAIRS[0];
         return { ...item, inside, outside };
     },
 };
-
-const nextVia = (item: Item): unknown => (item.nextHops as Item[] | undefined)?.[0]?.via;
 
 /** The uplink that a value of the office belongs to. */
 const uplinkOf = (value: unknown): string => (/^(203\.|2001:db8:2:|isp2$)/.test(String(value)) || value === false ? "isp2" : "isp1");
@@ -86,9 +91,9 @@ function putKey(schema: z.ZodType, current: Item, key: string, rest: readonly st
 
 function putItem(element: z.ZodType, current: readonly unknown[], rest: readonly string[], value: unknown, path: string): unknown[] {
     const item = put(element, undefined, rest, value, path);
-    const branch = rest[0]?.startsWith("<") ? rest[0] : "";
-    const fit = FITS[`${path}${branch}`];
-    const fitted = fit ? fit(item as Item, rest[branch ? 1 : 0], current.length + 1) : item;
+    const [branch, ...inside] = rest[0]?.startsWith("<") ? rest : ["", ...rest];
+    const fit = FITS[`${path}${inside[0] === "nextHops" ? inside[0] : branch}`];
+    const fitted = fit ? fit(item as Item, inside, current.length + 1, value) : item;
     return current.some((one) => JSON.stringify(one) === JSON.stringify(fitted)) ? [...current] : [...current, fitted];
 }
 
@@ -133,5 +138,29 @@ function take(one: Case & { claims: Set<string> }, leaf: Leaf): boolean {
     return true;
 }
 
+/** Combinations that no property by itself leads to. */
+const COMBINED: Case[] = [
+    {
+        kind: "route-table",
+        inputs: {
+            name: "hops", table: 4294967295, errors: "isp2",
+            routes: [
+                { to: "0.0.0.0/0", via: "203.0.113.1" }, { to: "::/0", device: "isp2" }, { to: "0.0.0.0/0", device: "isp1", metric: 7 },
+                { to: "::/0", via: "2001:db8:2::1", metric: 7 }, { to: "192.0.2.0/24", nextHops: [{ device: "isp1" }, { device: "isp2", weight: 256 }] },
+            ],
+            rules: [{ ingress: "lan0", from: "0.0.0.0/0", to: "192.0.2.0/24" }, { ingress: "isp1", to: "::/0", priority: 32000 }],
+        },
+    },
+    {
+        kind: "nat-stage",
+        inputs: {
+            name: "spread", inside: ["lan0"], uplinks: { isp1: { weight: 3 }, isp2: { weight: 2 } },
+            translations: ["connection", "source", "source-destination"].map((spread) => ({ kind: "snat", from: ["10.0.0.0/24", "2001:db8:a::/64", "::/0"], to: { uplinks: ["isp1", "isp2"], spread } })),
+        },
+    },
+    { kind: "two-stage-nat", inputs: { name: "dialled", inside: ["lan0"], uplinks: { isp1: {}, isp2: { device: "isp2", gateway: "203.0.113.1" } }, translations: officeInputs.translations } },
+    { kind: "two-stage-nat", inputs: { name: "office", ...officeInputs } },
+];
+
 export const KINDS = Object.keys(RESOURCES) as ResourceKind[];
-export const CASES: Case[] = KINDS.flatMap(packed);
+export const CASES: Case[] = [...KINDS.flatMap(packed), ...COMBINED];

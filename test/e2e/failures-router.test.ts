@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { diffDumps } from "../lab";
+import { diffDumps, type Lab } from "../lab";
 import { expectOneScreen } from "../unit/model/screen";
 import { officeProgram, routerArgs, setup, type Setup } from "./office";
 
@@ -7,6 +7,16 @@ import { officeProgram, routerArgs, setup, type Setup } from "./office";
  * The router can be reached, but can't take the office as it is. Each `up` is refused before it changes anything: the state
  * and the router are as they were, and once the trouble is gone the same `up` succeeds.
  */
+
+type Change = (lab: Lab) => Promise<unknown>;
+
+interface Trouble {
+    name: string;
+    trouble: string | Change;
+    heal: string | Change;
+    says: (string | RegExp)[];
+    env?: Record<string, string>;
+}
 
 let s: Setup;
 
@@ -17,64 +27,143 @@ beforeAll(async () => {
 });
 afterAll(async () => await s?.stop());
 
-/** Runs `up` in trouble: expects a refusal that says so, and that neither the state nor the router changed. */
-async function refused(name: string, trouble: string, heal: string, says: (string | RegExp)[], env: Record<string, string> = {}): Promise<void> {
+/** The resources as stored, less where in the program they are. */
+async function state(): Promise<unknown> {
+    const { resources, pending_operations: pending } = (await s.stack.export()).deployment;
+    return { pending, resources: resources?.map(({ stackTrace: _, ...rest }) => rest) };
+}
+
+const apply = async (change: string | Change): Promise<unknown> => (typeof change === "string" ? s.lab.router.sh(change) : change(s.lab));
+
+/** What is left of the dumps' difference; the script and its work folders are no part of the router's configuration. */
+const changes = (before: string, after: string): string[] => diffDumps(before, after).filter((line) => !/ \/run\/nvi\b/.test(line));
+
+async function expectRefusal({ name, trouble, heal, says, env }: Trouble): Promise<void> {
     const { lab, stack } = s;
-    await lab.router.sh(trouble);
+    const healthy = await lab.dump();
+    await apply(trouble);
     try {
-        const [state, router] = [await stack.export(), await lab.dump()];
+        const [stored, troubled] = [await state(), await lab.dump()];
         const { code, all } = await stack.up([], { allowFailure: true, env });
         expect(code, all).not.toBe(0);
         expectOneScreen(name, all, [/edge \(root@127\.0\.0\.1:\d+\): /, ...says]);
-        expect((await stack.export()).deployment).toEqual(state.deployment);
-        expect(diffDumps(router, await lab.dump()).filter((line) => !/\/run\/nvi\b/.test(line))).toEqual([]);
+        expect(await state(), "the state").toEqual(stored);
+        expect(changes(troubled, await lab.dump()), "the router").toEqual([]);
     } finally {
-        await lab.router.sh(heal);
+        await apply(heal);
     }
+    expect(changes(healthy, await lab.dump()), `what ${name} leaves behind`).toEqual([]);
 }
 
-const PREFLIGHT = "preflight of two-stage-nat office: ";
+const preflight = (reason: string): string => `preflight of two-stage-nat office: ${reason}`;
 
-describe("an `up` that the router's preflight refuses", () => {
-    it.each<[name: string, trouble: string, heal: string, says: (string | RegExp)[]]>([
-        ["a table id in use", "ip route add 192.0.2.0/24 dev lan0 table 7700", "ip route flush table 7700",
-            [`${PREFLIGHT}route table 7700 is in use: it has 1 routes`, "192.0.2.0/24"]],
-        ["an ip rule's priority in use", "ip rule add pref 2000 from 10.9.0.0/16 lookup main", "ip rule del pref 2000",
-            [`${PREFLIGHT}priority 2000 of ipv4 rules is in use`]],
-        ["an nft table of the same name", "nft add table inet nvi_nat_office", "nft delete table inet nvi_nat_office",
-            [`${PREFLIGHT}an nft table inet nvi_nat_office is there already and is not ours`]],
-        ["a device nvi0 of somebody else", "ip link add nvi0 type bridge", "ip link del nvi0",
-            [`${PREFLIGHT}a network device nvi0 (bridge) is there already and is not ours`]],
-        ["a missing NIC", "ip link set isp2 down; ip link set isp2 name isp2x", "ip link set isp2x name isp2; ip link set isp2 up",
-            [`${PREFLIGHT}it has no network interface isp2`, "lan0, isp1"]],
-        ["strict reverse-path filtering everywhere", "sysctl -qw net.ipv4.conf.all.rp_filter=1", "sysctl -qw net.ipv4.conf.all.rp_filter=0",
-            [`${PREFLIGHT}net.ipv4.conf.all.rp_filter is 1`]],
-        ["proxy_arp on a diverted NIC", "sysctl -qw net.ipv4.conf.lan0.proxy_arp=1", "sysctl -qw net.ipv4.conf.lan0.proxy_arp=0",
-            [`${PREFLIGHT}proxy_arp is on for lan0`, "net.ipv4.conf.lan0.proxy_arp=0"]],
-        ["several things at once", "sysctl -qw net.ipv4.conf.all.rp_filter=1; ip route add blackhole 192.0.2.0/24 table 7700; nft add table inet nvi_if_nvi0", "sysctl -qw net.ipv4.conf.all.rp_filter=0; ip route flush table 7700; nft delete table inet nvi_if_nvi0",
-            ["3 things stand in the way; nothing was changed", "rp_filter", "route table 7700", "nvi_if_nvi0"]],
-    ])("%s", (name, trouble, heal, says) => refused(name, trouble, heal, says));
+describe("an `up` that preflight refuses", () => {
+    it.each<Trouble>([
+        {
+            name: "a table id in use",
+            trouble: "ip route add 192.0.2.0/24 dev lan0 table 7700",
+            heal: "ip route flush table 7700",
+            says: [preflight("route table 7700 is in use"), "192.0.2.0/24 dev lan0", /cure: .*ip route flush table 7700/],
+        },
+        {
+            name: "an ip rule's priority in use",
+            trouble: "ip rule add pref 2000 from 10.9.0.0/16 lookup main",
+            heal: "ip rule del pref 2000",
+            says: [preflight("priority 2000 of ipv4 rules is in use"), /cure: .*`priority`/],
+        },
+        {
+            name: "an nft table of the same name",
+            trouble: "nft add table inet nvi_nat_office",
+            heal: "nft delete table inet nvi_nat_office",
+            says: [preflight("an nft table inet nvi_nat_office is there already and is not ours"), /cure: .*nft delete table inet nvi_nat_office/],
+        },
+        {
+            name: "a device nvi0 of somebody else",
+            trouble: "ip link add nvi0 type bridge",
+            heal: "ip link del nvi0",
+            says: [preflight("a network device nvi0 (bridge) is there already and is not ours"), /cure: .*ip link del nvi0/],
+        },
+        {
+            name: "a missing NIC",
+            trouble: (lab) => lab.pull("isp2"),
+            heal: (lab) => lab.plug("isp2"),
+            says: [preflight("it has no network interface isp2"), /cure: .*lo, lan0, isp1$/m],
+        },
+        {
+            name: "strict reverse-path filtering everywhere",
+            trouble: "sysctl -qw net.ipv4.conf.all.rp_filter=1",
+            heal: "sysctl -qw net.ipv4.conf.all.rp_filter=0",
+            says: [preflight("net.ipv4.conf.all.rp_filter is 1"), "cure: sysctl -w net.ipv4.conf.all.rp_filter=0"],
+        },
+        {
+            name: "proxy_arp on a diverted NIC",
+            trouble: "sysctl -qw net.ipv4.conf.lan0.proxy_arp=1",
+            heal: "sysctl -qw net.ipv4.conf.lan0.proxy_arp=0",
+            says: [preflight("proxy_arp is on for lan0"), "cure: sysctl -w net.ipv4.conf.lan0.proxy_arp=0"],
+        },
+        {
+            name: "a kernel that is too old",
+            trouble: (lab) => lab.fake("/bin/uname", "#!/bin/sh\necho 5.4.0-42-generic\n"),
+            heal: (lab) => lab.unhide("/bin/uname"),
+            says: [preflight("its kernel is 5.4.0-42-generic"), "cure: boot Linux 5.5 or later"],
+        },
+        {
+            name: "several things at once, each said once",
+            trouble: "sysctl -qw net.ipv4.conf.all.rp_filter=1; ip route add blackhole 192.0.2.0/24 table 7700; ip rule add pref 2000 from 10.9.0.0/16 lookup main",
+            heal: "sysctl -qw net.ipv4.conf.all.rp_filter=0; ip route flush table 7700; ip rule del pref 2000",
+            says: [preflight("3 things stand in the way; nothing was changed"), "1. ", "2. ", "3. ", "rp_filter", "table 7700", "priority 2000"],
+        },
+    ])("$name", expectRefusal);
 });
 
-describe("an `up` that the router itself can't do", () => {
-    it("a lock held by somebody else", async () => {
-        const holder = s.lab.router.spawn(["flock", "/run/nvi/lock", "-c", "echo held; sleep 1000"], { stdin: "" });
+describe("an `up` that the router can't carry out", () => {
+    const fill = (folder: string) => `mkdir -p ${folder}; mount -t tmpfs -o size=4k tmpfs ${folder}; echo full > ${folder}/x`;
+    it.each<Trouble>([
+        {
+            name: "a missing nft",
+            trouble: (lab) => lab.hide("/usr/sbin/nft"),
+            heal: (lab) => lab.unhide("/usr/sbin/nft"),
+            says: ["observe: it has no `nft`; nothing was changed", "cure:    install nftables"],
+        },
+        {
+            name: "a full /etc",
+            trouble: fill("/etc/nvi"),
+            heal: "umount /etc/nvi; rmdir /etc/nvi",
+            says: ["apply two-stage-nat.office: cannot write /etc/nvi", "No space left on device", "the router is as it was", "cure:    free space"],
+        },
+        {
+            name: "a read-only /etc",
+            trouble: "mkdir /etc/nvi; mount -t tmpfs -o ro tmpfs /etc/nvi",
+            heal: "umount /etc/nvi; rmdir /etc/nvi",
+            says: ["apply two-stage-nat.office: cannot write /etc/nvi", "Read-only file system", "the router is as it was"],
+        },
+        {
+            name: "a full /run",
+            trouble: fill("/run/nvi"),
+            heal: "umount /run/nvi",
+            says: ["upload the router-side script: it did not arrive whole in /run/nvi", "No space left on device", "cure:    the router needs a writable /run"],
+        },
+        {
+            name: "a full disk",
+            trouble: (lab) => lab.limitDisk(0),
+            heal: (lab) => lab.limitDisk(undefined),
+            says: ["observe: the upload did not arrive whole", "100%", "cure:    free space on the router's /run"],
+        },
+    ])("$name", expectRefusal);
+
+    it("a lock that somebody else holds", async () => {
+        const holder = s.lab.router.spawn(["flock", "/run/nvi/lock", "-c", "echo held; exec sleep 1000"], { stdin: "" });
         await holder.waitFor(/held/);
-        await refused("a lock held by somebody else", ":", ":", ["lock"], { NVI_LOCK_WAIT: "1" }).finally(() => holder.stop("SIGKILL"));
+        const says = ["apply two-stage-nat.office: another transaction has held this router's lock for 1 s", "nothing was changed", "cure:    wait for it"];
+        const stop = () => holder.stop("SIGKILL");
+        await expectRefusal({ name: "a lock that somebody else holds", trouble: ":", heal: stop, says, env: { NVI_LOCK_WAIT: "1" } });
     });
-    it("a full /etc", () => refused("a full /etc", "mkdir /etc/nvi; mount -t tmpfs -o size=4k tmpfs /etc/nvi; echo > /etc/nvi/x", "umount /etc/nvi; rmdir /etc/nvi", ["/etc/nvi"]));
-    it("a full /run", () => refused("a full /run", "mount -t tmpfs -o size=4k tmpfs /run/nvi", "umount /run/nvi", ["/run/nvi"]));
-    it("a readonly /run", () => refused("a readonly /run", "mount -t tmpfs -o ro tmpfs /run/nvi", "umount /run/nvi", ["/run/nvi"]));
-    it("a readonly /etc", () => refused("a readonly /etc", "mount -t tmpfs -o ro tmpfs /etc", "umount /etc", ["/etc"]));
-    it("full", async () => { await s.lab.limitDisk(0); await refused("full", ":", ":", [""]).finally(() => s.lab.limitDisk(undefined)); });
-    it("no nft", async () => { await s.lab.hide("/usr/sbin/nft"); await refused("no nft", ":", ":", [""]).finally(() => s.lab.unhide("/usr/sbin/nft")); });
-    it("uname", async () => { await s.lab.fake("/bin/uname", "#!/bin/sh\necho 5.4.0-42-generic\n"); await refused("kernel", ":", ":", [""]).finally(() => s.lab.unhide("/bin/uname")); });
 });
 
 describe("once the trouble is gone", () => {
-    it("the same `up` succeeds", async () => {
+    it("the same `up` succeeds, and so does `destroy`", async () => {
         await s.stack.up();
-        await s.stack.preview(["--refresh", "--expect-no-changes"]);
         await s.stack.destroy();
+        expect(await s.stack.resources()).toEqual([]);
     });
 });

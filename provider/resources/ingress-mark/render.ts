@@ -1,5 +1,5 @@
 import { hex, NIC_MASK, nicMark } from "../../model/mark";
-import type { Desired } from "../../reconcile/desired";
+import type { Desired } from "../../syntax/desired";
 import type { Chain, TableRule } from "../../syntax/artifact";
 import { quote } from "../../syntax/nft";
 import type { IngressMarkInputs } from "./schema";

@@ -1,7 +1,7 @@
 import { FAMILIES } from "../../model/address";
 import { TRANSLATED } from "../../model/mark";
 import { hash32 } from "../../model/names";
-import type { Desired } from "../../reconcile/desired";
+import type { Desired } from "../../syntax/desired";
 import type { Artifact, Link, Rule, Sysctl, Table } from "../../syntax/artifact";
 import { MAIN_TABLE } from "../../syntax/iproute";
 import { quote } from "../../syntax/nft";

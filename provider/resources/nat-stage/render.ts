@@ -1,5 +1,5 @@
 import { canonicalPrefix, FAMILIES, familyOf, formatAddress, parseRange, type Family } from "../../model/address";
-import type { Desired } from "../../reconcile/desired";
+import type { Desired } from "../../syntax/desired";
 import type { Artifact, Neighbour, Route, Rule, Sysctl } from "../../syntax/artifact";
 import { unreachable } from "../route-table/render";
 import { peerOf } from "../interface/schema";

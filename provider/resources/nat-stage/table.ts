@@ -1,6 +1,6 @@
 import { FAMILIES, canonicalPrefix, familyOf, parsePrefix, type Family } from "../../model/address";
 import { formatPorts, parseService, portCount } from "../../model/ports";
-import { ownAddress } from "../../reconcile/resolve";
+import { ownAddress } from "../../syntax/own-address";
 import type { Chain, TableRule } from "../../syntax/artifact";
 import { quote, set } from "../../syntax/nft";
 import { asList, deviceOf, type Dnat, type NatStageInputs, type Snat, type Static, type Translation } from "./schema";

@@ -1,6 +1,6 @@
 import { canonicalPrefix, familyOf, FAMILIES, type Family } from "../../model/address";
 import { NIC_MASK, nicMark } from "../../model/mark";
-import type { Desired } from "../../reconcile/desired";
+import type { Desired } from "../../syntax/desired";
 import type { Artifact, NextHop, Route, Rule } from "../../syntax/artifact";
 import { MAIN_TABLE } from "../../syntax/iproute";
 import { peerOf } from "../interface/schema";

@@ -1,6 +1,6 @@
 import { canonicalPrefix, FAMILIES, familyOf, formatAddress, parseRange, type Family } from "../../model/address";
-import type { Desired } from "../../reconcile/desired";
-import { ownAddress } from "../../reconcile/resolve";
+import type { Desired } from "../../syntax/desired";
+import { ownAddress } from "../../syntax/own-address";
 import type { Artifact, Rule } from "../../syntax/artifact";
 import { MAIN_TABLE } from "../../syntax/iproute";
 import { render as renderMark } from "../ingress-mark/render";

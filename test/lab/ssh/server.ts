@@ -22,7 +22,7 @@ export interface ServerOptions {
 /** The login of `deploy`, and of no real account. It has what breaks careless quoting. */
 export const password = "pa ss'w$rd\\1\"é";
 
-/** deploy logs in by key or password; the others are for what sudo says to them. */
+/** All log in by key or password, and differ in what sudoers says of them; ops has bash. */
 const users = ["deploy", "nosudo", "ops"];
 
 /**
@@ -149,7 +149,7 @@ function writeAccounts(dir: string, sudoers: readonly string[]): void {
         writeFileSync(join(dir, name), `${text}${users.map(line).join("\n")}\n`);
         chmodSync(join(dir, name), mode);
     };
-    add("passwd", 0o644, (user, i) => `${user}:x:${4001 + i}:${4001 + i}::/tmp:/bin/sh`);
+    add("passwd", 0o644, (user, i) => `${user}:x:${4001 + i}:${4001 + i}::/tmp:/bin/${user === "ops" ? "bash" : "sh"}`);
     add("group", 0o644, (user, i) => `${user}:x:${4001 + i}:`);
     add("shadow", 0o640, (user) => `${user}:${hash}:19000:0:99999:7:::`);
     writeFileSync(join(dir, "sudoers"), ["root ALL=(ALL) ALL", "Defaults !fqdn", ...sudoers, ""].join("\n"));

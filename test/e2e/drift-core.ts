@@ -1,0 +1,58 @@
+import type { Host } from "../../provider/host/host";
+import { Pool } from "../../provider/host/pool";
+import { Router } from "../../provider/host/router";
+import type { DesiredObject } from "../../provider/reconcile/desired";
+import { resourceOf, type ResourceKind } from "../../provider/resources";
+import { diffDumps, Lab, type LabOptions } from "../lab";
+import { EXTRA_NICS, type Inputs } from "./cases";
+import { routerArgs } from "./office";
+
+/** Whose the objects of core tests are. */
+export const OWNER = "organization/nvi-test/core/edge";
+
+/** A lab whose router is driven through the core, without Pulumi. */
+export interface Bench {
+    lab: Lab;
+    host: Host;
+    /** A script on the router; what fails throws. */
+    sh(script: string): Promise<string>;
+    stop(): Promise<void>;
+}
+
+export async function bench(options: LabOptions = {}): Promise<Bench> {
+    const lab = await Lab.start(options);
+    const pool = new Pool();
+    const made = {
+        lab, host: new Router({ name: "edge", ...routerArgs(lab) }, pool),
+        sh: async (script: string) => (await lab.router.sh(`set -e; ${script}`)).stdout,
+        stop: async () => {
+            pool.closeAll();
+            await lab.stop();
+        },
+    };
+    try {
+        for (const nic of EXTRA_NICS) await lab.router.observe(["ip", "link", "add", nic, "type", "veth", "peer", "name", `${nic}x`]);
+        return made;
+    } catch (error) {
+        await made.stop();
+        throw error;
+    }
+}
+
+/** What the adapter makes of a resource's inputs. */
+export function desiredOf(kind: ResourceKind, inputs: Inputs, owner = OWNER): DesiredObject {
+    const { schema, render } = resourceOf(kind);
+    const value = schema.parse(inputs);
+    return { ...render(value), id: { kind, name: value.name }, owner };
+}
+
+/** Interfaces that a NAT stage expects to be there. */
+export const NVIS: DesiredObject[] = ["nvi0", "nvi1"].map((name, i) => desiredOf("interface", { name, address: `169.254.77.${i + 2}/32` }));
+
+/** How often a transaction has changed the router. */
+export const generation = async ({ sh }: Bench): Promise<string> => (await sh("cat /etc/nvi/generation 2>/dev/null || echo none")).trim();
+
+/** The lines in which the router differs from how it was, less what the provider itself keeps in files. */
+export async function changesSince(before: string, { lab }: Bench): Promise<string[]> {
+    return diffDumps(before, await lab.dump()).filter((line) => !/^[-+] files: \S+ \/(etc|run)\/nvi/.test(line));
+}
