@@ -18,8 +18,8 @@ export interface Prologue {
     readonly limitMs: number;
     /** Takes what came on stderr. */
     hear(chunk: Buffer): PrologueStep;
-    /** The error, when all ended before the command started, with this exit status, or when the time did. */
-    refusal(code?: number): NviError;
+    /** The error, when the command did not start: all ended with this exit status (null by a signal), or else its time was up. */
+    refusal(code?: number | null): NviError;
 }
 
 /** What to do next: wait, write a line, start the command's own input and keep `rest` as its stderr, or end the input. */
@@ -134,7 +134,7 @@ class Run {
     #onEnd(code: number | null | undefined, signal: string | undefined): void {
         // Without an exit status it is the connection, or sshd's own process, that ended: never a success.
         if (code === undefined) return this.#fail(this.job.fail("disconnected", "the channel closed without an exit status: the command may or may not have run"));
-        if (!this.#started) return this.#fail(this.job.prologue!.refusal(code ?? undefined));
+        if (!this.#started) return this.#fail(this.job.prologue!.refusal(code));
         if (!this.#settle()) return;
         const stdout = Buffer.concat(this.#stdout);
         const stderr = Buffer.concat(this.#stderr);

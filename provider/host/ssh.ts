@@ -131,7 +131,7 @@ class SshSession implements Session {
 
     async #execBySudo(command: string, options: ExecOptions, started: () => void): Promise<ExecResult> {
         const job = this.#job("", command, options);
-        const refused = (reason: string, cure: string, output: string) => job.fail("privilege", reason, { cure, output });
+        const refused = (kind: ErrorKind, reason: string, cure: string, output: string) => job.fail(kind, reason, { cure, output });
         const password = this.#endpoint.sudoPassword || undefined;
         const { line, prologue } = sudoCall(command, password, { user: this.#user, started, refused }, this.#plainPrompt);
         try {

@@ -8,8 +8,8 @@ export interface SudoAttempt {
     hasPassword: boolean;
     /** How often sudo asked for it. */
     asked: number;
-    /** The exit status, if it ended. */
-    code?: number;
+    /** The exit status, if it ended; null by a signal. */
+    code?: number | null;
 }
 
 /** A reason and its cure, in both of which USER stands for the login user. */
@@ -30,6 +30,7 @@ function explanationOf({ said, hasPassword, asked, code }: SudoAttempt): Explana
     if (asked > 1) return WRONG_PASSWORD;
     const known = CASES.find(([pattern]) => pattern.test(said))?.[1];
     if (known) return known;
+    if (asked > 0 && code === undefined) return SLOW;
     return asked > 0 ? WRONG_PASSWORD : hasPassword ? SILENT : UNCLEAR;
 }
 
@@ -48,6 +49,11 @@ const WRONG_PASSWORD: Explanation = {
 const SILENT: Explanation = {
     reason: "sudo neither asked for the password by our prompt nor started the command",
     cure: `allow passprompt_override in sudoers, or add ${NOPASSWD}`,
+};
+
+const SLOW: Explanation = {
+    reason: "sudo took the password, and gave no answer in time",
+    cure: "see on the router why it is slow: its PAM modules, its DNS",
 };
 
 const UNCLEAR: Explanation = {

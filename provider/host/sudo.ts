@@ -39,8 +39,8 @@ export interface SudoTalk {
     user: string;
     /** Called when sudo let the command start. */
     started(): void;
-    /** Makes the error from a reason, a cure, and what sudo said. */
-    refused(reason: string, cure: string, output: string): NviError;
+    /** Makes the error from a reason, a cure, and what sudo said; `timeout` when sudo said nothing final. */
+    refused(kind: "privilege" | "timeout", reason: string, cure: string, output: string): NviError;
 }
 
 /** The talk with sudo; stderr in, what to do out. */
@@ -80,10 +80,11 @@ export class SudoPrologue implements Prologue {
         return this.#answered === 0 && /^invalid option provided$/m.test(this.#text());
     }
 
-    refusal(code?: number): NviError {
+    refusal(code?: number | null): NviError {
         const said = this.#text().replaceAll(this.#prompt, "[password prompt]");
-        const { reason, cure } = explainRefusal({ user: this.#talk.user, said, hasPassword: this.#password !== undefined, asked: this.#answered, code });
-        return this.#talk.refused(reason, cure, said);
+        const asked = this.#answered;
+        const { reason, cure } = explainRefusal({ user: this.#talk.user, said, hasPassword: this.#password !== undefined, asked, code });
+        return this.#talk.refused(code === undefined && asked < 2 ? "timeout" : "privilege", reason, cure, said);
     }
 
     #text(): string {

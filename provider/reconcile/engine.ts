@@ -88,7 +88,9 @@ export function remove(host: Host, desired: DesiredObject): Promise<void> {
         const snapshot = await observeMore(host, desired.artifacts, previous, first, []);
         const context: PlanContext = { snapshot, saved: { ...own?.manifest.saved }, held: heldSysctls(desired.id, snapshot) };
         const steps = plan([], own ? previous : unclaimed(previous, snapshot), context);
-        if (own || steps.length > 0) await applyTransaction(host, { ...transaction(desired, undefined, steps, snapshot), remove: true });
+        // What may still be there, should the removal be cut short.
+        const manifest = own?.manifest ?? { version: 1 as const, object: objectKey(desired.id), owner: desired.owner, artifacts: previous, saved: {} };
+        if (own || steps.length > 0) await applyTransaction(host, { ...transaction(desired, manifest, steps, snapshot), remove: true });
         else await host.call("clean");
     });
 }
@@ -140,7 +142,7 @@ function heldSysctls(id: ObjectId, snapshot: Snapshot): Set<string> {
     return new Set(others.flatMap((object) => object.manifest.artifacts.flatMap((one) => (one.kind === "sysctl" ? [one.path] : []))));
 }
 
-function transaction(desired: DesiredObject, manifest: Manifest | undefined, steps: Step[], snapshot: Snapshot): Transaction {
+function transaction(desired: DesiredObject, manifest: Manifest, steps: Step[], snapshot: Snapshot): Transaction {
     const { lines, files } = requestsFor(resolveAll(desired.artifacts, snapshot));
     return { id: desired.id, owner: desired.owner, manifest, steps, generation: snapshot.generation, requests: lines, files, remove: false };
 }

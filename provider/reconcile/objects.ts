@@ -27,6 +27,6 @@ export interface Manifest {
 export interface StoredObject {
     key: string;
     manifest: Manifest;
-    /** A transaction on it began and did not end. */
+    /** A transaction on it began and did not end; the manifest lists what it may have made, too. */
     pending: boolean;
 }

@@ -3,6 +3,7 @@ import { canonicalPrefix } from "../model/address";
 import { NviError } from "../model/errors";
 import { parseRoutes, parseRules, type ObservedRoute, type ObservedRule } from "../syntax/iproute";
 import { parseTable, type ListedTable } from "../syntax/nft";
+import { kindOf } from "./kinds";
 import type { Manifest, StoredObject } from "./objects";
 
 export interface ObservedLink {
@@ -217,10 +218,23 @@ function describe(name: string): string {
 }
 
 function parseObjects(text: string): StoredObject[] {
-    return text.split("\n").filter(Boolean).map((line) => {
-        const [state, key, ...json] = line.split("\t");
-        return { key: key!, pending: state === "pending", manifest: JSON.parse(json.join("\t")) as Manifest };
-    });
+    const objects = new Map<string, StoredObject>();
+    for (const line of text.split("\n").filter(Boolean)) {
+        const [state, key, ...json] = line.split("\t") as [string, string, ...string[]];
+        const manifest = JSON.parse(json.join("\t")) as Manifest;
+        // The script lists the manifest of an object before what is pending on it.
+        const applied = objects.get(key);
+        objects.set(key, applied ? withPending(applied, manifest) : { key, manifest, pending: state === "pending" });
+    }
+    return [...objects.values()];
+}
+
+/** A transaction that didn't end may have made any part of what it was to make: all of that is the object's too. */
+function withPending(applied: StoredObject, pending: Manifest): StoredObject {
+    const keys = new Set(applied.manifest.artifacts.map((artifact) => kindOf(artifact).key(artifact)));
+    const more = pending.artifacts.filter((artifact) => !keys.has(kindOf(artifact).key(artifact)));
+    const manifest = { ...applied.manifest, artifacts: [...applied.manifest.artifacts, ...more], saved: { ...pending.saved, ...applied.manifest.saved } };
+    return { ...applied, manifest, pending: true };
 }
 
 function parseLinks(text: string): ObservedLink[] {

@@ -8,8 +8,8 @@ import { parseSnapshot, type Snapshot } from "./snapshot";
 export interface Transaction {
     id: ObjectId;
     owner: string;
-    /** Undefined where the object goes. */
-    manifest: Manifest | undefined;
+    /** What the object is after it; where the object goes, what it was. */
+    manifest: Manifest;
     steps: readonly Step[];
     /** The state that the plan was made for: the router refuses where another transaction came in between. */
     generation: number;
@@ -44,7 +44,7 @@ function pack(transaction: Transaction): Files {
         ...transaction.files,
         ...Object.assign({}, ...transaction.steps.map((step) => step.files ?? {})),
         meta: Object.entries(meta).map(([key, value]) => `${key} ${value}\n`).join(""),
-        manifest: transaction.manifest ? JSON.stringify(transaction.manifest) : "{}",
+        manifest: JSON.stringify(transaction.manifest),
         steps: transaction.steps.map(packStep).join(""),
         requests: transaction.requests.map((line) => `${line.join("\t")}\n`).join(""),
     };

@@ -52,7 +52,10 @@ export const NVIS: DesiredObject[] = ["nvi0", "nvi1"].map((name, i) => desiredOf
 /** How often a transaction has changed the router. */
 export const generation = async ({ sh }: Bench): Promise<string> => (await sh("cat /etc/nvi/generation 2>/dev/null || echo none")).trim();
 
-/** The lines in which the router differs from how it was, less what the provider itself keeps in files. */
-export async function changesSince(before: string, { lab }: Bench): Promise<string[]> {
-    return diffDumps(before, await lab.dump()).filter((line) => !/^[-+] files: \S+ \/(etc|run)\/nvi/.test(line));
+/** What the provider keeps for as long as any object is there, and changes with every transaction. */
+const HOUSEKEEPING = /^[-+] files: (?:file|directory) (?:\/run\/nvi\/(?:tx\b|lock\.owner )|\/etc\/nvi\/generation )/;
+
+/** The lines in which the router differs from how it was, less the provider's own housekeeping. */
+export async function leftSince(before: string, { lab }: Bench): Promise<string[]> {
+    return diffDumps(before, await lab.dump()).filter((line) => !HOUSEKEEPING.test(line));
 }

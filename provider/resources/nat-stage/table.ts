@@ -16,6 +16,7 @@ export function chains(inputs: NatStageInputs): Chain[] {
         ...Object.keys(inputs.uplinks).map((name) => uplinkChain(name, inputs)),
         { name: "guard", hook: "type filter hook prerouting priority mangle", rules: guard(inputs, all, uplinks) },
         { name: "dstnat", hook: "type nat hook prerouting priority dstnat", rules: [{ id: "elsewhere", text: `iifname != ${all} return` }, ...inputs.translations.flatMap((one, i) => destination(one, `translations[${i}]`, inputs))] },
+        { name: "strays", hook: "type filter hook forward priority filter", rules: strays(inputs) },
         { name: "srcnat", hook: "type nat hook postrouting priority srcnat", rules: srcnat(inputs) },
         { name: "errors", hook: "type route hook output priority mangle", rules: errors(inputs) },
         { name: "passed", hook: "type filter hook postrouting priority 2147483647", rules: [{ id: "passed", text: passedText(inputs.interface) }] },
@@ -75,7 +76,7 @@ function forward(one: Dnat, id: string, inputs: NatStageInputs): TableRule[] {
     const family = familyOf(one.to);
     const service = parseService(one.port) as Exclude<ReturnType<typeof parseService>, string>;
     const from = one.from === undefined ? "" : `${ipWord(family)} saddr ${set(asList(one.from).map(canonicalPrefix))} `;
-    const to = target(one, family, portCount(service.ports));
+    const to = target(one, family, service);
     // One rule an uplink: its address may be unknown for as long as it isn't dialled.
     return asList(one.on).flatMap((name) => {
         const addresses = own(name, family, inputs);
@@ -84,10 +85,31 @@ function forward(one: Dnat, id: string, inputs: NatStageInputs): TableRule[] {
     });
 }
 
-function target(one: Dnat, family: Family, count: number): string {
+function target(one: Dnat, family: Family, { protocol, ports }: Exclude<ReturnType<typeof parseService>, string>): string {
     const host = canonicalPrefix(one.to);
-    if (one.toPort === undefined) return host;
-    return `${family === 6 ? `[${host}]` : host}:${formatPorts({ first: one.toPort, last: one.toPort + count - 1 })}`;
+    const { toPort } = one;
+    if (toPort === undefined || toPort === ports.first) return host;
+    if (portCount(ports) === 1) return `${family === 6 ? `[${host}]` : host}:${toPort}`;
+    // Given a range, the kernel takes any port of it: one after the other needs a map.
+    const pairs = Array.from({ length: portCount(ports) }, (_, i) => `${ports.first + i} : ${toPort + i}`);
+    return `${host} : ${protocol} dport map { ${pairs.join(", ")} }`;
+}
+
+/**
+ * Conntrack translates nothing of what belongs to no connection that it knows, such as a FIN that comes late: it would
+ * leave with its inside source.
+ */
+function strays(inputs: NatStageInputs): TableRule[] {
+    const inside = `iifname ${nics(inputs.inside)}`;
+    const sources = inputs.translations.flatMap((one) => (one.kind === "snat" ? asList(one.from) : one.kind === "static" ? [one.inside] : []));
+    const drops = FAMILIES.flatMap((family) => [...new Set(ofFamily(sources, family).map((prefix) => match("saddr", prefix)))].map((source) => ({ id: `from ${source.trim()}`, text: `${inside} ${source}drop` })));
+    if (drops.length === 0) return [];
+    const neighbours = FAMILIES.flatMap((family) => {
+        const prefixes = insidePrefixes(inputs, family);
+        return prefixes.length === 0 ? [] : [{ id: `neighbours IPv${family}`, text: `${ipWord(family)} daddr ${set(prefixes)} return` }];
+    });
+    const exempt = inputs.translations.flatMap((one, i) => (one.kind === "exempt" ? sourceRules(one, `translations[${i}]`, inside, inputs) : []));
+    return [{ id: "elsewhere", text: `oifname != ${quote(inputs.interface)} return` }, { id: "known", text: "ct state != invalid return" }, ...neighbours, ...exempt, ...drops];
 }
 
 function srcnat(inputs: NatStageInputs): TableRule[] {
@@ -146,17 +168,19 @@ function choose(to: Extract<Snat["to"], { uplinks: string[] }>, family: Family, 
  * An ICMP error that the router raises about a translated connection gets the uplink's address as its source, in
  * POSTROUTING (net/netfilter/nf_nat_proto.c, nf_nat_icmp_reply_translation). Its route is chosen before that, by the
  * main table, so it would leave by the wrong uplink: these marks choose again. The direction tells errors for the
- * outside from errors for the inside.
+ * outside from errors for the inside, except where both ends are inside: those keep the main table.
  */
 function errors(inputs: NatStageInputs): TableRule[] {
     return Object.entries(inputs.uplinks).flatMap(([name, uplink]) => FAMILIES.flatMap((family) => {
         const addresses = [...own(name, family, inputs), ...ofFamily(outsideOf(name, inputs), family)];
         if (addresses.length === 0) return [];
         const ip = ipWord(family);
+        const prefixes = insidePrefixes(inputs, family);
+        const outside = (tuple: string) => (prefixes.length === 0 ? "" : `ct ${tuple} ${ip} saddr != ${set(prefixes)} `);
         const mark = errorMark(deviceOf(name, uplink));
         return [
-            { id: `${name} IPv${family} in`, text: `ct state related ct direction reply ct original ${ip} daddr ${set(addresses)} ${mark}` },
-            { id: `${name} IPv${family} out`, text: `ct state related ct direction original ct reply ${ip} daddr ${set(addresses)} ${mark}` },
+            { id: `${name} IPv${family} in`, text: `ct state related ct direction reply ct status and dnat != 0 ct original ${ip} daddr ${set(addresses)} ${outside("original")}${mark}` },
+            { id: `${name} IPv${family} out`, text: `ct state related ct direction original ct status and snat != 0 ct reply ${ip} daddr ${set(addresses)} ${outside("reply")}${mark}` },
         ];
     }));
 }

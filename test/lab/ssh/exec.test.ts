@@ -120,7 +120,7 @@ describe("what goes wrong", () => {
         const user = await connect(await server.endpoint("deploy"));
         const error = await failed(user.exec("echo so far >&2; sleep 4711", { timeoutMs: 300, operation: "apply" }));
         expect(error).toMatchObject({ kind: "timeout", operation: "apply", command: "echo so far >&2; sleep 4711", output: "so far\n" });
-        expect(error.message).toMatch(/^edge \(root@127.*\): apply: no end after 0.3 s/);
+        expect(error.message).toMatch(/^edge \(deploy@127.*\): apply: no end after 0.3 s/);
         await until("the command to be gone", async () => (await session.exec("ps ax | grep -c '[s]leep 4711'")).stdout.toString() === "0\n");
         expect((await user.exec("echo ok")).stdout.toString()).toBe("ok\n");
         user.close();

@@ -4,7 +4,7 @@ import { SudoGate, SudoPrologue, sudoCall, type SudoTalk } from "../../../provid
 import { explainRefusal } from "../../../provider/host/sudo-errors";
 
 const error = (kind: NviError["kind"]) => new NviError({ kind, operation: "run", subject: "edge", reason: "no" });
-const talk = (): SudoTalk => ({ user: "ops", started: vi.fn(), refused: (reason) => new NviError({ kind: "privilege", operation: "run", subject: "edge", reason }) });
+const talk = (): SudoTalk => ({ user: "ops", started: vi.fn(), refused: (kind, reason) => new NviError({ kind, operation: "run", subject: "edge", reason }) });
 const prologue = (password: string | undefined = "secret") => new SudoPrologue("MARK", "PROMPT", password, talk());
 const hear = (p: SudoPrologue, text: string) => p.hear(Buffer.from(text));
 
@@ -35,12 +35,19 @@ describe("SudoPrologue", () => {
         hear(p, "PROMPT");
         expect(hear(p, "Sorry, try again.\nPROMPT")).toBe("stop");
         expect(hear(p, "PROMPT")).toBe("stop");
-        expect(p.refusal(1).reason).toMatch(/refused the password/);
+        for (const code of [1, null, undefined]) expect(p.refusal(code)).toMatchObject({ kind: "privilege", reason: expect.stringMatching(/refused the password/) });
     });
 
     test("two prompts in one piece are a refusal of a password that was not ours", () => expect(hear(prologue(), "PROMPTPROMPT")).toBe("stop"));
 
     test("ends the input when asked without having a password", () => expect(hear(new SudoPrologue("MARK", "PROMPT", undefined, talk()), "PROMPT")).toBe("stop"));
+});
+
+test("a time-out is not a refusal, which would be remembered", () => {
+    expect(prologue().refusal()).toMatchObject({ kind: "timeout", reason: expect.stringContaining("neither asked") });
+    const p = prologue();
+    hear(p, "PROMPT");
+    expect(p.refusal()).toMatchObject({ kind: "timeout", reason: expect.stringContaining("no answer in time") });
 });
 
 describe("sudoCall", () => {
