@@ -71,13 +71,13 @@ const CASES: readonly (readonly [RegExp, Explanation])[] = [
         /not in the sudoers file|not allowed to (execute|run)|may not run sudo|I'm sorry .*I'm afraid I can't do that/i,
         { reason: "USER may not run this by sudo", cure: `everything runs by \`sh\` as root, so add ${NOPASSWD}` },
     ],
-    [/incorrect password|Authentication failed|Sorry, try again/i, WRONG_PASSWORD],
+    [/incorrect password|Authentication failed, try again|Sorry, try again/i, WRONG_PASSWORD],
     [
         /account .*(expired|locked)|account validation|password .*expired/i,
         { reason: "sudo says that the account of USER, or its password, has expired or is locked", cure: "renew it on the router" },
     ],
     [
-        /password is required|interactive authentication is required|terminal is required|no askpass/i,
+        /password is required|interactive authentication is required|interaction required|terminal is required|no askpass/i,
         { reason: "sudo asks for a password, and none is configured", cure: `set \`sudoPassword\`, or add ${NOPASSWD}` },
     ],
 ];

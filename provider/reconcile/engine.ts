@@ -1,13 +1,14 @@
 import type { Host, Section } from "../host/host";
 import { NviError } from "../model/errors";
 import type { Artifact, Rendered } from "../syntax/artifact";
+import { parseSnapshot } from "./answer";
 import type { DesiredObject } from "./desired";
 import type { PlanContext, Request, Step } from "./kind";
 import { kindOf } from "./kinds";
 import { objectKey, type Manifest, type ObjectId, type StoredObject } from "./objects";
 import { preflight, preflightRequests } from "./preflight";
 import { hasTokens, render, renderObserved, resolve } from "./resolve";
-import { parseSnapshot, type Snapshot } from "./snapshot";
+import type { Snapshot } from "./snapshot";
 import { applyTransaction, STALE, type Transaction } from "./transaction";
 
 /** What an object is on its router. */

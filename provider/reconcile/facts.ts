@@ -1,7 +1,7 @@
 import type { Host } from "../host/host";
 import { NviError } from "../model/errors";
+import { parseSnapshot } from "./answer";
 import { kernel } from "./preflight";
-import { parseSnapshot } from "./snapshot";
 
 /** What is known of a router, for programs and for people. */
 export interface Facts {

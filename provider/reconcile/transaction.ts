@@ -1,8 +1,9 @@
 import type { Files, Host, Section } from "../host/host";
 import { NviError } from "../model/errors";
+import { parseSnapshot } from "./answer";
 import type { Request, Step } from "./kind";
 import { objectKey, type Manifest, type ObjectId } from "./objects";
-import { parseSnapshot, type Snapshot } from "./snapshot";
+import type { Snapshot } from "./snapshot";
 
 /** All that the router-side script needs for one transaction. */
 export interface Transaction {

@@ -35,8 +35,8 @@ async function state(): Promise<unknown> {
 
 const apply = async (change: string | Change): Promise<unknown> => (typeof change === "string" ? s.lab.router.sh(change) : change(s.lab));
 
-/** What is left of the dumps' difference; the script and its work folders are no part of the router's configuration. */
-const changes = (before: string, after: string): string[] => diffDumps(before, after).filter((line) => !/ \/run\/nvi\b/.test(line));
+/** What is left of the dumps' difference; the script, its work folders and those of `mount` are no configuration. */
+const changes = (before: string, after: string): string[] => diffDumps(before, after).filter((line) => !/ \/run\/(nvi|mount)\b/.test(line));
 
 async function expectRefusal({ name, trouble, heal, says, env }: Trouble): Promise<void> {
     const { lab, stack } = s;

@@ -70,6 +70,7 @@ describe("explainRefusal: words of sudo 1.9.13 and sudo-rs 0.2.2 to 0.2.8", () =
     const rows: [said: string, asked: number, reason: RegExp][] = [
         ["sudo: a password is required\n", 0, /none is configured/],
         ["sudo-rs: interactive authentication is required\n", 0, /none is configured/],
+        ["sudo-rs: authentication failed: interaction required\n", 0, /none is configured/],
         ["sudo: a terminal is required to read the password; either use the -S option ...\nsudo: a password is required\n", 0, /none is configured/],
         ["ops is not in the sudoers file.\n", 1, /may not run/],
         ["ops is not in the sudoers file.  This incident will be reported.\n", 1, /may not run/],

@@ -1,0 +1,217 @@
+import type { Section } from "../host/host";
+import { canonicalPrefix } from "../model/address";
+import { NviError } from "../model/errors";
+import { parseRoutes, parseRules, type ObservedRoute } from "../syntax/iproute";
+import { parseTable, type ListedTable } from "../syntax/nft";
+import { kindOf } from "./kinds";
+import type { Manifest, StoredObject } from "./objects";
+import type { ForeignTable, ObservedAddress, ObservedLink, Snapshot } from "./snapshot";
+
+/** The packages of the tools without which nothing can be observed. */
+const TOOLS: Record<string, string> = { nft: "nftables", ip: "iproute2", unshare: "util-linux", flock: "util-linux" };
+
+/** A tool that is missing must be called by its name before its silence is taken for an answer. */
+function requireTools(router: string, facts: Readonly<Record<string, string>>): void {
+    const missing = Object.keys(TOOLS).filter((tool) => !facts[`tool ${tool}`]);
+    if (missing.length === 0) return;
+    throw new NviError({
+        kind: "preflight",
+        operation: "observe",
+        subject: router,
+        reason: `it has no ${missing.map((tool) => `\`${tool}\``).join(", ")}; nothing was changed, and what is there is unknown`,
+        cure: `install ${[...new Set(missing.map((tool) => TOOLS[tool]))].join(" and ")} on the router`,
+    });
+}
+
+type Json = Record<string, unknown>;
+
+/** ip exits with 2 and this text for a route table that has never had a route. */
+const NO_TABLE = /FIB table does not exist/;
+const NO_NFT_TABLE = /No such file or directory/;
+
+/**
+ * Reads an answer of the script's `observe`.
+ *
+ * @throws NviError `protocol` where a tool failed or its output can't be read, `preflight` where one is missing: a
+ *   crash or half an answer must never pass for "nothing there".
+ */
+export function parseSnapshot(router: string, sections: readonly Section[]): Snapshot {
+    const reader = new Reader(router, sections);
+    const facts = reader.pairs("facts");
+    requireTools(router, Object.fromEntries(facts));
+    return {
+        router,
+        facts: Object.fromEntries(facts),
+        generation: Number(facts.find(([key]) => key === "generation")?.[1] ?? 0),
+        managers: facts.filter(([key]) => key === "manager").map(([, value]) => value),
+        objects: reader.parse("objects", parseObjects),
+        links: new Map(reader.parse("links", parseLinks).map((link) => [link.name, link])),
+        addresses: reader.parse("addresses", parseAddresses),
+        proxied: reader.parse("neighbours", parseNeighbours),
+        rules: [...reader.parse("rules4", (text) => parseRules(4, text)), ...reader.parse("rules6", (text) => parseRules(6, text))],
+        routes: reader.routes(),
+        advertised: reader.parse("ra", (text) => parseRoutes(6, 0, text).filter((route) => route.to === "default").flatMap((route) => route.hops.map((hop) => hop.dev ?? ""))),
+        sysctls: new Map(reader.pairs("sysctls")),
+        tableNames: new Set(reader.parse("tables", (text) => text.split("\n").filter(Boolean).map((line) => line.replace(/^table /, "")))),
+        tables: reader.tables(),
+        canonical: reader.canonical(),
+        foreign: reader.foreign(),
+    };
+}
+
+class Reader {
+    private readonly byName: Map<string, Section>;
+
+    constructor(private readonly router: string, private readonly sections: readonly Section[]) {
+        this.byName = new Map(sections.map((section) => [section.name, section]));
+    }
+
+    parse<T>(name: string, parse: (text: string) => T): T {
+        const section = this.byName.get(name);
+        if (!section) throw this.unreadable(name, "is missing from the router's answer");
+        if (section.exit !== 0) throw this.unreadable(name, `failed with exit status ${section.exit}`, section);
+        return this.guard(name, section, () => parse(section.stdout));
+    }
+
+    pairs(name: string): [string, string][] {
+        return this.parse(name, (text) => text.split("\n").filter(Boolean).map((line) => {
+            const tab = line.indexOf("\t");
+            return [line.slice(0, tab), line.slice(tab + 1)];
+        }));
+    }
+
+    routes(): Map<number, ObservedRoute[]> {
+        const routes = new Map<number, ObservedRoute[]>();
+        for (const section of this.sections) {
+            const match = /^route([46])\/(\d+)$/.exec(section.name);
+            if (!match) continue;
+            const [family, table] = [match[1] === "4" ? 4 : 6, Number(match[2])] as const;
+            const empty = section.exit === 2 && NO_TABLE.test(section.stderr);
+            const found = empty ? [] : this.parse(section.name, (text) => parseRoutes(family, table, text));
+            routes.set(table, [...(routes.get(table) ?? []), ...found]);
+        }
+        return routes;
+    }
+
+    tables(): Map<string, ListedTable | undefined> {
+        const tables = new Map<string, ListedTable | undefined>();
+        for (const section of this.sections) {
+            if (!section.name.startsWith("nft/")) continue;
+            const absent = section.exit === 1 && NO_NFT_TABLE.test(section.stderr);
+            tables.set(section.name.slice(4), absent ? undefined : this.parse(section.name, parseTable));
+        }
+        return tables;
+    }
+
+    canonical(): Map<string, ListedTable | { refused: string }> {
+        const tables = new Map<string, ListedTable | { refused: string }>();
+        for (const section of this.sections) {
+            if (!section.name.startsWith("canonical/")) continue;
+            const name = section.name.slice("canonical/".length);
+            // Exit 1 is nft's own verdict on the text; a crash (128 and up) says nothing about it.
+            if (section.exit === 1) tables.set(name, { refused: section.stderr.trim() });
+            else tables.set(name, this.parse(section.name, parseTable));
+        }
+        return tables;
+    }
+
+    foreign(): ForeignTable[] {
+        return this.sections.filter((section) => section.name.startsWith("foreign/")).map((section) => {
+            const [, family, name] = section.name.split("/") as [string, string, string];
+            // An older nft crashes on maps that a newer one made. What can't be read can't be judged, and says so.
+            return { family, name, listing: section.exit === 0 ? section.stdout : "" };
+        });
+    }
+
+    private guard<T>(name: string, section: Section, parse: () => T): T {
+        try {
+            return parse();
+        } catch (cause) {
+            throw this.unreadable(name, `answered something that can't be read (${(cause as Error).message})`, section);
+        }
+    }
+
+    private unreadable(name: string, reason: string, section?: Section): NviError {
+        return new NviError({
+            kind: "protocol",
+            operation: "observe",
+            subject: this.router,
+            reason: `${describe(name)} ${reason}; nothing was changed`,
+            output: section && (section.stderr || section.stdout.slice(0, 2000)),
+            cure: "run that command on the router; once it works, repeat the operation",
+        });
+    }
+}
+
+/** The command behind a section, for messages. */
+function describe(name: string): string {
+    const [what, ...rest] = name.split("/");
+    const known: Record<string, string> = {
+        links: "`ip -j -d link show`",
+        addresses: "`ip -N -j address show`",
+        rules4: "`ip -N -j -4 rule show`",
+        rules6: "`ip -N -j -6 rule show`",
+        ra: "`ip -N -j -6 route show table all proto 9`",
+        neighbours: "`ip -N -j neighbour show proxy`",
+        tables: "`nft list tables`",
+        nft: `\`nft list table inet ${rest[0]}\``,
+        canonical: `the listing of the wanted table ${rest[0]} in a scratch namespace (\`unshare -n nft ...\`)`,
+        route4: `\`ip -4 route show table ${rest[0]}\``,
+        route6: `\`ip -6 route show table ${rest[0]}\``,
+        objects: "reading /etc/nvi/objects",
+        sysctls: "reading /proc/sys/net",
+    };
+    return known[what!] ?? what!;
+}
+
+function parseObjects(text: string): StoredObject[] {
+    const objects = new Map<string, StoredObject>();
+    for (const line of text.split("\n").filter(Boolean)) {
+        const [state, key, ...json] = line.split("\t") as [string, string, ...string[]];
+        const manifest = JSON.parse(json.join("\t")) as Manifest;
+        // The script lists the manifest of an object before what is pending on it.
+        const applied = objects.get(key);
+        objects.set(key, applied ? withPending(applied, manifest) : { key, manifest, pending: state === "pending" });
+    }
+    return [...objects.values()];
+}
+
+/** A transaction that didn't end may have made any part of what it was to make: all of that is the object's too. */
+function withPending(applied: StoredObject, pending: Manifest): StoredObject {
+    const keys = new Set(applied.manifest.artifacts.map((artifact) => kindOf(artifact).key(artifact)));
+    const more = pending.artifacts.filter((artifact) => !keys.has(kindOf(artifact).key(artifact)));
+    const manifest = { ...applied.manifest, artifacts: [...applied.manifest.artifacts, ...more], saved: { ...pending.saved, ...applied.manifest.saved } };
+    return { ...applied, manifest, pending: true };
+}
+
+function parseLinks(text: string): ObservedLink[] {
+    return (JSON.parse(text) as Json[]).map((link) => ({
+        name: String(link.ifname),
+        kind: (link.linkinfo as Json | undefined)?.info_kind as string | undefined,
+        peer: link.link as string | undefined,
+        mtu: Number(link.mtu),
+        mac: String(link.address ?? ""),
+        up: (link.flags as string[]).includes("UP"),
+        noArp: (link.flags as string[]).includes("NOARP"),
+        alias: link.ifalias as string | undefined,
+    }));
+}
+
+function parseNeighbours(text: string): { device: string; address: string }[] {
+    return (JSON.parse(text.trim() || "[]") as Json[]).map((one) => ({ device: String(one.dev), address: canonicalPrefix(String(one.dst)) }));
+}
+
+/** RT_SCOPE_* of linux/rtnetlink.h, as `ip -N` prints them. */
+const SCOPES: Record<string, string> = { "0": "global", "253": "link", "254": "host" };
+
+function parseAddresses(text: string): ObservedAddress[] {
+    return (JSON.parse(text) as Json[]).flatMap((link) =>
+        ((link.addr_info as Json[] | undefined) ?? []).filter((address) => address.local !== undefined).map((address) => ({
+            device: String(link.ifname),
+            local: String(address.local),
+            length: Number(address.prefixlen),
+            scope: SCOPES[String(address.scope)] ?? String(address.scope),
+            family: address.family === "inet" ? (4 as const) : (6 as const),
+        })),
+    );
+}

@@ -1,0 +1,91 @@
+import { expect } from "vitest";
+import { Capture, destination4, destination6, office, type Lab, type LabNode, type Packet, type ProbeResult } from "../lab";
+
+const { client, server, internet, router, gw1, gw2 } = office;
+
+/** The same words for both families, so that each point is made twice. */
+export const families = [
+    {
+        family: "IPv4", ip: "ip", icmp: "icmp", client: client.v4, server: server.v4, internet: internet.v4, lan: router.lan4, inside: "10.0.0.0/24", ttl: "ip ttl",
+        isp1: router.isp1v4, isp2: router.isp2v4, gw1: gw1.v4, gw2: gw2.v4, destination: destination4, icmpTooBig: { icmpType: 3, icmpCode: 4 }, icmpExceeded: { icmpType: 11, icmpCode: 0 },
+    },
+    {
+        family: "IPv6", ip: "ip6", icmp: "icmp6", client: client.v6, server: server.v6, internet: internet.v6, lan: router.lan6, inside: "2001:db8:a::/64", ttl: "ip6 hoplimit",
+        isp1: router.isp1v6, isp2: router.isp2v6, gw1: gw1.v6, gw2: gw2.v6, destination: destination6, icmpTooBig: { icmpType: 2 }, icmpExceeded: { icmpType: 3, icmpCode: 0 },
+    },
+] as const;
+
+export type FamilyWords = (typeof families)[number];
+export const uplinks = ["isp1", "isp2"] as const;
+export type UplinkName = (typeof uplinks)[number];
+
+/** Packets with an inside source, on whatever link they are seen. */
+export const insideSources = "src net 10.0.0.0/24 or src net 2001:db8:a::/64";
+
+export interface Seen {
+    isp1: Packet[];
+    isp2: Packet[];
+}
+
+/** What passes the router's uplinks while `work` runs, in both directions unless the filter says otherwise. */
+export async function onUplinks<T>(lab: Lab, filter: string, work: () => Promise<T>): Promise<{ result: T; seen: Seen }> {
+    const [one, two] = await Promise.all(uplinks.map((nic) => Capture.start(lab.router, nic, filter)));
+    try {
+        const result = await work();
+        return { result, seen: { isp1: await one!.stop(), isp2: await two!.stop() } };
+    } catch (error) {
+        await Promise.allSettled([one!.stop(), two!.stop()]);
+        throw error;
+    }
+}
+
+/** The packets that a machine's NIC sees while `work` runs. */
+export async function during<T>(node: LabNode, nic: string, filter: string, work: () => Promise<T>): Promise<{ result: T; packets: Packet[] }> {
+    const capture = await Capture.start(node, nic, filter);
+    try {
+        const result = await work();
+        return { result, packets: await capture.stop() };
+    } catch (error) {
+        await capture.stop().catch(() => undefined);
+        throw error;
+    }
+}
+
+/** No ISP sees a source that isn't its own while `work` runs. */
+export async function unspoofed<T>(lab: Lab, work: () => Promise<T>): Promise<T> {
+    const before = await lab.spoofed();
+    const result = await work();
+    expect(await lab.spoofed(), "packets with another's source that the ISPs dropped").toEqual(before);
+    return result;
+}
+
+/** With a table of the test's own on a machine. It is named `inet traffic`. */
+export async function withTable<T>(node: LabNode, chains: string, work: () => Promise<T>): Promise<T> {
+    await node.observe(["nft", "-f", "-"], { stdin: `table inet traffic {\n${chains}\n}` });
+    try {
+        return await work();
+    } finally {
+        await node.observe(["nft", "delete", "table", "inet", "traffic"]);
+    }
+}
+
+/** The packets that each rule with a comment has counted, in the test's own table. */
+export async function counted(node: LabNode): Promise<Record<string, number>> {
+    const { stdout } = await node.observe(["nft", "list", "table", "inet", "traffic"]);
+    return Object.fromEntries([...stdout.matchAll(/counter packets (\d+) .*comment "(.+)"/g)].map(([, packets, name]) => [name!, Number(packets)]));
+}
+
+/** How many connections each source made; those without an answer are under the name of their error. */
+export function tally(results: readonly ProbeResult[]): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const result of results) {
+        const key = result.ok ? result.peer : result.error;
+        counts[key] = (counts[key] ?? 0) + 1;
+    }
+    return counts;
+}
+
+export const sources = (packets: readonly Packet[]): string[] => [...new Set(packets.map((packet) => packet.source))].sort();
+
+/** Connection attempts, once each. */
+export const opened = (packets: readonly Packet[]): number => new Set(packets.filter((packet) => packet.flags === "S").map((packet) => `${packet.source} ${packet.sourcePort} ${packet.target}`)).size;
