@@ -14,16 +14,25 @@ const ANSWER_MS = 10_000;
  * @param fail makes the error from a reason and a cure.
  * @throws what `fail` makes, when the agent cannot be reached or holds no usable key.
  */
-export async function agentKeys(socket: string, fail: (reason: string, cure?: string) => NviError): Promise<Credential[]> {
+export async function agentKeys(
+    socket: string,
+    fail: (reason: string, cure?: string) => NviError,
+): Promise<Credential[]> {
     const path = expandHome(socket);
     await access(path).catch((error: NodeJS.ErrnoException) => {
-        throw fail(`the agent's socket ${path} cannot be used (${error.code})`, "start ssh-agent, or correct `agentSocketPath` or SSH_AUTH_SOCK");
+        throw fail(
+            `the agent's socket ${path} cannot be used (${error.code})`,
+            "start ssh-agent, or correct `agentSocketPath` or SSH_AUTH_SOCK",
+        );
     });
     const keys = await identities(path).catch((error: Error) => {
         throw fail(`the agent at ${path} does not list its keys: ${error.message}`, "try: ssh-add -l");
     });
     if (keys.length === 0) {
-        throw fail(`the agent at ${path} holds no key that can be used`, "add one with ssh-add; FIDO keys and certificates do not count, for the SSH library cannot use them");
+        throw fail(
+            `the agent at ${path} holds no key that can be used`,
+            "add one with ssh-add; FIDO keys and certificates do not count, for the SSH library cannot use them",
+        );
     }
     return keys.map((key) => {
         const name = `agent key ${key.comment} (${fingerprint(key.getPublicSSH())})`;

@@ -27,7 +27,11 @@ export class Authentication {
     }
 
     /** For ssh2's `authHandler`. The first question, "none", only asks what the server accepts; servers do not count it. */
-    readonly next = (accepted: AuthenticationType[] | null, _partial: boolean | null, answer: NextAuthHandler): void => {
+    readonly next = (
+        accepted: AuthenticationType[] | null,
+        _partial: boolean | null,
+        answer: NextAuthHandler,
+    ): void => {
         if (accepted === null) return answer({ type: "none", username: this.#user });
         this.#accepted = accepted;
         const at = this.#left.findIndex((credential) => this.#method(credential) !== undefined);
@@ -76,7 +80,13 @@ export class Authentication {
     /** Answers one hidden question with the password. A second one is a refusal, or asks for something else. */
     #dialog(password: string) {
         let asked = 0;
-        return (_name: string, _text: string, _lang: string, prompts: Prompt[], finish: KeyboardInteractiveCallback): void => {
+        return (
+            _name: string,
+            _text: string,
+            _lang: string,
+            prompts: Prompt[],
+            finish: KeyboardInteractiveCallback,
+        ): void => {
             if (++asked === 1 && prompts.length === 1 && !prompts[0]!.echo) return finish([password]);
             const questions = prompts.map((prompt) => JSON.stringify(prompt.prompt.trim().slice(0, 60))).join(", ");
             this.note(`the server ${asked > 1 ? "then asked" : "asked"}: ${questions}`);

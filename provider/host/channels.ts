@@ -32,7 +32,7 @@ export class Channels {
      * @throws what the job throws; `ChannelRefused` when the server opens no channel at all.
      */
     async run<T>(job: () => Promise<T>): Promise<T> {
-        for (let alone = 0; ; ) {
+        for (let alone = 0; ;) {
             await this.#enter();
             try {
                 return await job();

@@ -24,7 +24,13 @@ export type Credential =
 export async function loadCredentials(endpoint: Endpoint, step: Step): Promise<Credential[]> {
     const { hop } = step;
     const fail = (reason: string, cure?: string): NviError =>
-        failure(endpoint, { kind: "authentication", operation: "load the credentials", subject: step.subject, reason, cure });
+        failure(endpoint, {
+            kind: "authentication",
+            operation: "load the credentials",
+            subject: step.subject,
+            reason,
+            cure,
+        });
 
     const own = Boolean(hop.privateKey || hop.privateKeyPath || hop.password);
     const socket = hop.agentSocketPath || (own ? undefined : process.env.SSH_AUTH_SOCK);
@@ -34,7 +40,10 @@ export async function loadCredentials(endpoint: Endpoint, step: Step): Promise<C
     if (socket) credentials.push(...(await agentKeys(socket, fail)));
     if (hop.password) credentials.push({ kind: "password", password: hop.password, name: "password" });
     if (credentials.length === 0) {
-        throw fail("there is no credential to log in with", "give `privateKeyPath`, `privateKey`, `agentSocketPath` or `password`, or run ssh-agent and set SSH_AUTH_SOCK");
+        throw fail(
+            "there is no credential to log in with",
+            "give `privateKeyPath`, `privateKey`, `agentSocketPath` or `password`, or run ssh-agent and set SSH_AUTH_SOCK",
+        );
     }
     return credentials;
 }
@@ -42,16 +51,22 @@ export async function loadCredentials(endpoint: Endpoint, step: Step): Promise<C
 type Fail = (reason: string, cure?: string) => NviError;
 
 async function keyFromFile(path: string, passphrase: string | undefined, fail: Fail): Promise<Credential> {
-    if (looksLikeKey(path)) throw fail("`privateKeyPath` holds a key's text, not the path of a file", "give the text as `privateKey`");
+    if (looksLikeKey(path))
+        throw fail("`privateKeyPath` holds a key's text, not the path of a file", "give the text as `privateKey`");
     let text: string;
     try {
         text = await readFile(expandHome(path), "utf8");
     } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
-        throw fail(`the key file ${path} cannot be read (${code})`, "`privateKeyPath` is a path on the machine that runs Pulumi");
+        throw fail(
+            `the key file ${path} cannot be read (${code})`,
+            "`privateKeyPath` is a path on the machine that runs Pulumi",
+        );
     }
     const credential = keyFromText(text, passphrase, `key ${path}`, fail);
-    return (await exists(`${expandHome(path)}-cert.pub`)) ? { ...credential, name: `${credential.name}, without the certificate beside it` } : credential;
+    return (await exists(`${expandHome(path)}-cert.pub`))
+        ? { ...credential, name: `${credential.name}, without the certificate beside it` }
+        : credential;
 }
 
 function keyFromText(text: string, passphrase: string | undefined, name: string, fail: Fail): Credential {

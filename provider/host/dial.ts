@@ -1,6 +1,6 @@
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Client } from "ssh2";
+import type { Client, ClientChannel } from "ssh2";
 import type { NviError } from "../model/errors";
 import { loadCredentials } from "./credentials";
 import { Deadline } from "./deadline";
@@ -8,7 +8,7 @@ import type { Endpoint } from "./endpoint";
 import { openForward } from "./forward";
 import { stepsTo, type Step } from "./hops";
 import { hostKeyPolicy } from "./host-key";
-import { login, type LoginPlan, type Stream } from "./login";
+import { login, type LoggedIn, type LoginPlan, type Stream } from "./login";
 import { failure } from "./redact";
 
 /** A way to the router that stands: logged in on every hop. */
@@ -19,7 +19,12 @@ export interface Way {
     socket: Socket;
     /** What the last client speaks through. */
     stream: Stream;
+    /** The router's SSH identification, e.g. `SSH-2.0-dropbear_2022.83`. */
+    banner: string;
 }
+
+/** A hop that was reached. */
+type Reached = LoggedIn & { stream: Stream };
 
 const DIAL_TIMEOUT_S = 60;
 const ATTEMPT_TIMEOUT_S = 15;
@@ -37,21 +42,25 @@ export async function dial(endpoint: Endpoint): Promise<Way> {
     const total = new Deadline(endpoint.dialTimeout ?? DIAL_TIMEOUT_S);
     const plans: LoginPlan[] = [];
     for (const step of stepsTo(endpoint)) {
-        plans.push({ endpoint, step, hostKey: await hostKeyPolicy(endpoint, step), credentials: await loadCredentials(endpoint, step) });
+        plans.push({
+            endpoint,
+            step,
+            hostKey: await hostKeyPolicy(endpoint, step),
+            credentials: await loadCredentials(endpoint, step),
+        });
     }
-    const clients: Client[] = [];
-    const streams: Stream[] = [];
+    const reached: Reached[] = [];
     try {
         for (const plan of plans) {
-            const reached = await persist(plan, total, (limit) => attempt(plan, clients.at(-1), limit, total));
-            clients.push(reached.client);
-            streams.push(reached.stream);
+            const via = reached.at(-1)?.client;
+            reached.push(await persist(plan, total, (limit) => attempt(plan, via, limit, total)));
         }
     } catch (error) {
-        (streams[0] as Socket | undefined)?.destroy();
+        (reached[0]?.stream as Socket | undefined)?.destroy();
         throw error;
     }
-    return { clients, socket: streams[0] as Socket, stream: streams.at(-1)! };
+    const { stream, banner } = reached.at(-1)!;
+    return { clients: reached.map((hop) => hop.client), socket: reached[0]!.stream as Socket, stream, banner };
 }
 
 /**
@@ -64,17 +73,18 @@ export function backoffMs(failed: number, random = Math.random()): number {
 
 /** Repeats what fails as `unreachable`, within the hop's limits. */
 async function persist<T>(plan: LoginPlan, total: Deadline, once: (limit: Deadline) => Promise<T>): Promise<T> {
-    const { hop } = plan.step;
     const started = performance.now();
-    const most = hop.dialErrorLimit === undefined ? ERROR_LIMIT : hop.dialErrorLimit < 0 ? Infinity : hop.dialErrorLimit;
-    const perDial = hop.perDialTimeout === 0 ? Infinity : (hop.perDialTimeout ?? ATTEMPT_TIMEOUT_S);
+    const { dialErrorLimit: limit = ERROR_LIMIT, perDialTimeout = ATTEMPT_TIMEOUT_S } = plan.step.hop;
+    const most = limit < 0 ? Infinity : limit;
+    const perDial = perDialTimeout === 0 ? Infinity : perDialTimeout;
     for (let failed = 1; ; failed++) {
         try {
             return await once(new Deadline(Math.min(perDial, total.leftMs / 1000)));
         } catch (error) {
+            const last = error as NviError;
+            if (last.kind !== "unreachable") throw last;
             const wait = backoffMs(failed);
-            if ((error as NviError).kind !== "unreachable") throw error;
-            if (failed >= most || wait >= total.leftMs) throw gaveUp(plan, error as NviError, failed, performance.now() - started);
+            if (failed >= most || wait >= total.leftMs) throw gaveUp(plan, last, failed, performance.now() - started);
             await sleep(wait);
         }
     }
@@ -82,25 +92,29 @@ async function persist<T>(plan: LoginPlan, total: Deadline, once: (limit: Deadli
 
 function gaveUp({ endpoint, step }: LoginPlan, last: NviError, attempts: number, ms: number): NviError {
     const { cure } = last;
-    const reason = `${last.reason} (gave up after ${attempts} attempt${attempts === 1 ? "" : "s"} in ${(ms / 1000).toFixed(1)} s)`;
+    const count = `${attempts} attempt${attempts === 1 ? "" : "s"}`;
+    const reason = `${last.reason} (gave up after ${count} in ${(ms / 1000).toFixed(1)} s)`;
     return failure(endpoint, { kind: "unreachable", operation: "dial", subject: step.subject, reason, cure });
 }
 
-async function attempt(plan: LoginPlan, via: Client | undefined, limit: Deadline, total: Deadline): Promise<{ client: Client; stream: Stream }> {
+async function attempt(plan: LoginPlan, via: Client | undefined, limit: Deadline, total: Deadline): Promise<Reached> {
     const stream = via ? await openForward(plan, via, limit) : await openTcp(plan.endpoint, plan.step, limit);
     try {
-        return { client: await login(plan, stream, limit, total), stream };
+        return { ...(await login(plan, stream, limit, total)), stream };
     } catch (error) {
         discard(stream);
         throw error;
     }
 }
 
-/** A channel is closed, not destroyed: destroying also writes, later, to a connection that may be gone, and that throws where nobody can catch it. */
+/**
+ * A channel is closed, not destroyed: to destroy it also writes, a moment later, to a connection that may be gone by
+ * then, and ssh2 throws where nobody can catch it.
+ */
 function discard(stream: Stream): void {
     try {
-        if ("close" in stream) (stream as Stream & { close(): void }).close();
-        else stream.destroy();
+        if (stream instanceof Socket) stream.destroy();
+        else (stream as ClientChannel).close();
     } catch {
         // The bastion's connection is gone, and the channel with it.
     }
@@ -109,11 +123,18 @@ function discard(stream: Stream): void {
 function openTcp(endpoint: Endpoint, step: Step, limit: Deadline): Promise<Socket> {
     const { host, port } = step;
     return new Promise((resolve, reject) => {
-        const socket = connectTcp({ host, port, noDelay: true, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS });
-        const fail = (why: string, cure: string) => {
+        const socket = connectTcp({
+            host,
+            port,
+            noDelay: true,
+            autoSelectFamily: true,
+            autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
+        });
+        const fail = (reason: string, cure: string) => {
             clearTimeout(timer);
             socket.destroy();
-            reject(failure(endpoint, { kind: "unreachable", operation: "dial", subject: step.subject, reason: why, cure }));
+            const { subject } = step;
+            reject(failure(endpoint, { kind: "unreachable", operation: "dial", subject, reason, cure }));
         };
         const timer = limit.alarm(() => fail(`no TCP connection within ${limit.seconds} s`, SILENCE));
         // The listener stays, for an "error" event without one would end the process.
@@ -125,7 +146,8 @@ function openTcp(endpoint: Endpoint, step: Step, limit: Deadline): Promise<Socke
     });
 }
 
-const SILENCE = "see whether the router is up, and whether a route or a firewall between here and there swallows packets";
+const SILENCE =
+    "see whether the router is up, and whether a route or a firewall between here and there swallows packets";
 
 /** With several addresses Node throws one error around all of them, whose own message is empty. */
 function tcpReason(error: Error & { errors?: Error[] }): string {

@@ -133,7 +133,13 @@ class Run {
 
     #onEnd(code: number | null | undefined, signal: string | undefined): void {
         // Without an exit status it is the connection, or sshd's own process, that ended: never a success.
-        if (code === undefined) return this.#fail(this.job.fail("disconnected", "the channel closed without an exit status: the command may or may not have run"));
+        if (code === undefined)
+            return this.#fail(
+                this.job.fail(
+                    "disconnected",
+                    "the channel closed without an exit status: the command may or may not have run",
+                ),
+            );
         if (!this.#started) return this.#fail(this.job.prologue!.refusal(code));
         if (!this.#settle()) return;
         const stdout = Buffer.concat(this.#stdout);
@@ -147,7 +153,12 @@ class Run {
     #onRefused(error: Error & { reason?: unknown }): void {
         if (this.job.lost.aborted) return this.#onLost();
         if (error.reason !== undefined) return this.#fail(new ChannelRefused(error.message));
-        if (error.message === "Unable to exec") return this.#fail(this.job.fail("protocol", "the server refuses to run commands for this user", { cure: "see ForceCommand, the key's options in authorized_keys, and the user's shell" }));
+        if (error.message === "Unable to exec")
+            return this.#fail(
+                this.job.fail("protocol", "the server refuses to run commands for this user", {
+                    cure: "see ForceCommand, the key's options in authorized_keys, and the user's shell",
+                }),
+            );
         this.#fail(this.job.fail("disconnected", error.message));
     }
 
@@ -157,7 +168,11 @@ class Run {
         const { job } = this;
         const output = Buffer.concat(this.#stderr).toString();
         const slow = `no end after ${job.timeoutMs / 1000} s; what it did is unknown, and it may still run`;
-        this.#fail(this.#started ? job.fail("timeout", slow, { output, cure: "see on the router what it waits for" }) : job.prologue!.refusal());
+        this.#fail(
+            this.#started
+                ? job.fail("timeout", slow, { output, cure: "see on the router what it waits for" })
+                : job.prologue!.refusal(),
+        );
         this.#abandon();
     }
 

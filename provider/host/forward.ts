@@ -5,8 +5,9 @@ import { hostPort } from "./hops";
 import type { LoginPlan } from "./login";
 import { failure } from "./redact";
 
-/** `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` */
+/** `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` and `SSH_OPEN_CONNECT_FAILED` of RFC 4254. */
 const PROHIBITED = 1;
+const CONNECT_FAILED = 2;
 
 /**
  * Opens a channel from a bastion to the next hop, which resolves the name there, not here.
@@ -14,33 +15,41 @@ const PROHIBITED = 1;
  * @throws NviError `unreachable` when the bastion cannot reach it, `privilege` when the bastion forbids it,
  * `disconnected` when the bastion itself is lost.
  */
-export function openForward({ endpoint, step }: LoginPlan, bastion: Client, limit: Deadline): Promise<ClientChannel> {
-    const fail = (kind: ErrorKind, reason: string, cure: string): NviError =>
-        failure(endpoint, { kind, operation: "dial", subject: step.subject, reason, cure });
-    const target = hostPort(step.host, step.port);
-
+export function openForward(plan: LoginPlan, bastion: Client, limit: Deadline): Promise<ClientChannel> {
+    const { host, port } = plan.step;
     return new Promise((resolve, reject) => {
         let late = false;
         const timer = limit.alarm(() => {
             late = true;
-            reject(fail("unreachable", `the bastion before it opened no connection to ${target} within ${limit.seconds} s`, `see whether ${target} is up, and reachable from the bastion`));
+            reject(forwardError(plan, { message: `no answer within ${limit.seconds} s`, reason: CONNECT_FAILED }));
         });
-        const opened = (error: (Error & { reason?: unknown }) | undefined, channel: ClientChannel) => {
+        const opened = (error: OpenError | undefined, channel?: ClientChannel): void => {
             clearTimeout(timer);
-            if (!error) {
-                channel.on("error", () => undefined);
-                return late ? channel.close() : resolve(channel);
-            }
-            if (error.reason === PROHIBITED) {
-                return reject(fail("privilege", `the bastion before it forbids to forward to ${target} (${error.message})`, "allow it in the bastion's sshd_config: AllowTcpForwarding yes, PermitOpen"));
-            }
-            if (error.reason === undefined) return reject(fail("disconnected", `the connection to the bastion before it was lost (${error.message})`, "run it again"));
-            reject(fail("unreachable", `the bastion before it cannot reach ${target} (${error.message})`, `see whether sshd runs there, and whether the bastion resolves and reaches ${target}`));
+            if (error || !channel) return reject(forwardError(plan, error ?? { message: "no channel" }));
+            channel.on("error", () => undefined);
+            if (late) channel.close();
+            else resolve(channel);
         };
         try {
-            bastion.forwardOut("127.0.0.1", 0, step.host, step.port, opened);
+            bastion.forwardOut("127.0.0.1", 0, host, port, opened);
         } catch (error) {
-            opened(error as Error, undefined as never);
+            opened(error as Error);
         }
     });
+}
+
+/** ssh2's error for a channel that was not opened; without a reason code it is not the server's answer. */
+type OpenError = { message: string; reason?: unknown };
+
+function forwardError({ endpoint, step }: LoginPlan, { message, reason: code }: OpenError): NviError {
+    const target = hostPort(step.host, step.port);
+    const fail = (kind: ErrorKind, reason: string, cure: string): NviError =>
+        failure(endpoint, { kind, operation: "dial", subject: step.subject, reason: `${reason} (${message})`, cure });
+    if (code === PROHIBITED) {
+        const cure = "allow it in the bastion's sshd_config: AllowTcpForwarding yes, PermitOpen";
+        return fail("privilege", `the bastion before it forbids to forward to ${target}`, cure);
+    }
+    if (code === undefined) return fail("disconnected", "the connection to the bastion before it was lost", "run it again");
+    const cure = `see whether sshd runs there, and whether the bastion resolves and reaches ${target}`;
+    return fail("unreachable", `the bastion before it cannot reach ${target}`, cure);
 }

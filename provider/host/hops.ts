@@ -24,7 +24,8 @@ export interface Step {
  */
 export function stepsTo(endpoint: Endpoint): Step[] {
     const bastions = bastionsOf(endpoint);
-    const subject = (hop: Hop, i: number) => `${endpoint.name}: bastion ${i + 1} of ${bastions.length} (${addressOf(hop)})`;
+    const subject = (hop: Hop, i: number) =>
+        `${endpoint.name}: bastion ${i + 1} of ${bastions.length} (${addressOf(hop)})`;
     const steps = bastions.map((hop, i) => step(hop, subject(hop, i), pinsOf(hop)));
     const router = endpoint.connection;
     steps.push(step(router, labelOf(endpoint), [...list(endpoint.hostKey), ...pinsOf(router)]));
@@ -46,7 +47,8 @@ function step(hop: Hop, subject: string, pins: string[]): Omit<Step, "direct"> {
     const port = hop.port ?? 22;
     const invalid = (reason: string) => new NviError({ kind: "invalid", operation: "dial", subject, reason });
     if (!hop.host?.trim()) throw invalid("`host` is empty");
-    if (!Number.isInteger(port) || port < 1 || port > 65535) throw invalid(`\`port\` is ${port}, not one of 1 to 65535`);
+    if (!Number.isInteger(port) || port < 1 || port > 65535)
+        throw invalid(`\`port\` is ${port}, not one of 1 to 65535`);
     return { hop, host: bareHost(hop), port, user: userOf(hop), address: addressOf(hop), subject, pins };
 }
 

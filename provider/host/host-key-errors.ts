@@ -18,7 +18,13 @@ export interface Refusal {
 /** The error for a host key that must not be trusted: expected and presented, where it says so, and the way out. */
 export function hostKeyError(endpoint: Endpoint, step: Step, refusal: Refusal): NviError {
     const [reason, cure] = explain(step, refusal);
-    return failure(endpoint, { kind: "host-key", operation: "check the host key", subject: step.subject, reason, cure });
+    return failure(endpoint, {
+        kind: "host-key",
+        operation: "check the host key",
+        subject: step.subject,
+        reason,
+        cure,
+    });
 }
 
 function explain(step: Step, { key, pins, known, verdict }: Refusal): [reason: string, cure: string] {
@@ -29,7 +35,8 @@ function explain(step: Step, { key, pins, known, verdict }: Refusal): [reason: s
     return unknown(step, presented, { key, pins, known, verdict });
 }
 
-const SUSPECTS = "Either the server was installed anew, or its address now leads to another machine, or somebody sits in between";
+const SUSPECTS =
+    "Either the server was installed anew, or its address now leads to another machine, or somebody sits in between";
 
 function revoked(presented: string, entry: KnownHost): [string, string] {
     return [
@@ -60,10 +67,13 @@ function changed(step: Step, presented: string, expected: readonly KnownHost[]):
 function unknown(step: Step, presented: string, { key, known, verdict }: Refusal): [string, string] {
     const { others, authorities } = verdict.status === "unknown" ? verdict : { others: [], authorities: [] };
     const name = knownHostsName(step.host, step.port);
-    const where = known.files.length > 1 ? `none of ${known.files.join(", ")} knows` : `${known.files[0]} does not know`;
+    const where =
+        known.files.length > 1 ? `none of ${known.files.join(", ")} knows` : `${known.files[0]} does not know`;
     const notes = [
         ...others.map((e) => `${at(e)} has its ${e.type} key, which the server did not present: it may have CHANGED.`),
-        ...authorities.map((e) => `${at(e)} trusts a certificate authority, but the SSH library cannot verify certificates.`),
+        ...authorities.map(
+            (e) => `${at(e)} trusts a certificate authority, but the SSH library cannot verify certificates.`,
+        ),
         ...known.bad.map((bad) => `${bad.file} line ${bad.line} was skipped: ${bad.reason}.`).slice(0, 3),
     ];
     return [

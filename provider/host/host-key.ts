@@ -42,7 +42,8 @@ export async function hostKeyPolicy(endpoint: Endpoint, step: Step): Promise<Hos
     // Files matter only for their @revoked lines when something else decides: then one that cannot be read is no reason to stop.
     const optional = pins.length > 0 || endpoint.insecureIgnoreHostKey === true;
     const known = await readFiles(endpoint, step, optional);
-    const types = pins.length > 0 ? pins.flatMap((pin) => pin.type ?? []) : knownKeyTypes(known.entries, step.host, step.port);
+    const types =
+        pins.length > 0 ? pins.flatMap((pin) => pin.type ?? []) : knownKeyTypes(known.entries, step.host, step.port);
     return { algorithms: preferred(types), check: (key) => check(endpoint, step, pins, known, key) };
 }
 
@@ -60,7 +61,9 @@ function check(endpoint: Endpoint, step: Step, pins: Pin[], known: KnownHosts, k
  * compare. The others stay, because "it presented another key" says more than "no common algorithm".
  */
 function preferred(types: readonly string[]): ServerHostKeyAlgorithm[] {
-    const first = ALGORITHMS.filter((algorithm) => types.includes(algorithm.startsWith("rsa-") ? "ssh-rsa" : algorithm));
+    const first = ALGORITHMS.filter((algorithm) =>
+        types.includes(algorithm.startsWith("rsa-") ? "ssh-rsa" : algorithm),
+    );
     return [...first, ...ALGORITHMS.filter((algorithm) => !first.includes(algorithm))];
 }
 
@@ -107,6 +110,9 @@ function unreadable(endpoint: Endpoint, step: Step, file: string, code: string |
         operation: "read known_hosts",
         subject: step.subject,
         reason: `${file} cannot be read (${code ?? "unknown error"}), so the server's host key cannot be checked`,
-        cure: code === "ENOENT" ? "correct `knownHosts`, or pin the key with `hostKey`" : `make ${file} readable, or pin the key with \`hostKey\``,
+        cure:
+            code === "ENOENT"
+                ? "correct `knownHosts`, or pin the key with `hostKey`"
+                : `make ${file} readable, or pin the key with \`hostKey\``,
     });
 }

@@ -151,6 +151,9 @@ function matchesHash(name: string, hosts: string): boolean {
 
 /** Only `*` and `?` are special to OpenSSH: the brackets of `[host]:port` stand for themselves. */
 function matchesGlob(name: string, pattern: string): boolean {
-    const source = pattern.replace(/[\\^$.|+()[\]{}]/g, "\\$&").replace(/\*+/g, ".*").replaceAll("?", ".");
+    const source = pattern
+        .replace(/[\\^$.|+()[\]{}]/g, "\\$&")
+        .replace(/\*+/g, ".*")
+        .replaceAll("?", ".");
     return new RegExp(`^${source}$`, "s").test(name);
 }

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Client, type ConnectConfig } from "ssh2";
-import type { ErrorParts, NviError } from "../model/errors";
+import type { ErrorKind, NviError } from "../model/errors";
 import { Authentication } from "./auth";
 import type { Credential } from "./credentials";
 import type { Endpoint } from "./endpoint";
@@ -21,6 +21,13 @@ export interface LoginPlan {
 /** A TCP connection, or a channel of a bastion that stands for one. */
 export type Stream = Socket | Duplex;
 
+/** An SSH connection, logged in. */
+export interface LoggedIn {
+    client: Client;
+    /** The server's identification, e.g. `SSH-2.0-OpenSSH_9.2p1`. */
+    banner: string;
+}
+
 type Ssh2Error = Error & { level?: string };
 
 /**
@@ -31,7 +38,7 @@ type Ssh2Error = Error & { level?: string };
  * @throws NviError `unreachable` while nothing was risked, so that another attempt is harmless; `host-key`;
  * `authentication`; `timeout` and `protocol` are final as well. The stream is the caller's to close.
  */
-export function login(plan: LoginPlan, stream: Stream, attempt: Deadline, total: Deadline): Promise<Client> {
+export function login(plan: LoginPlan, stream: Stream, attempt: Deadline, total: Deadline): Promise<LoggedIn> {
     return new Promise((resolve, reject) => new Login(plan, stream, attempt, total, resolve, reject).start());
 }
 
@@ -48,14 +55,15 @@ class Login {
         private readonly stream: Stream,
         private readonly attempt: Deadline,
         private readonly total: Deadline,
-        private readonly resolve: (client: Client) => void,
+        private readonly resolve: (result: LoggedIn) => void,
         private readonly reject: (error: NviError) => void,
     ) {
         this.#auth = new Authentication(plan.step.user, plan.credentials, () => this.#fail(this.#authError()));
     }
 
     start(): void {
-        this.#timer = this.attempt.alarm(() => this.#fail(this.#error({ kind: "unreachable", reason: `no SSH handshake within ${this.attempt.seconds} s`, cure: SILENT })));
+        const late = `no SSH handshake within ${this.attempt.seconds} s`;
+        this.#timer = this.attempt.alarm(() => this.#fail(this.#error("unreachable", late, SILENT)));
         this.#client
             .once("handshake", () => this.#onKeysExchanged())
             .once("ready", () => this.#done())
@@ -65,7 +73,7 @@ class Login {
         try {
             this.#client.connect(this.#config());
         } catch (error) {
-            this.#fail(this.#error({ kind: "internal", reason: (error as Error).message }));
+            this.#fail(this.#error("internal", (error as Error).message));
         }
         // After connect(), which pauses the stream: an earlier listener would swallow the server's first bytes.
         this.stream.once("data", (data: Buffer) => (this.#greeting = firstLine(data)));
@@ -89,8 +97,8 @@ class Login {
 
     #onKeysExchanged(): void {
         clearTimeout(this.#timer);
-        const reason = `the login took longer than ${this.total.seconds} s`;
-        this.#timer = this.total.alarm(() => this.#fail(this.#error({ kind: "timeout", reason, cure: "raise `dialTimeout`, or see why the server is slow (its log, its DNS)" })));
+        const late = `the login was not done within ${this.total.seconds} s from the first attempt`;
+        this.#timer = this.total.alarm(() => this.#fail(this.#error("timeout", late, SLOW)));
     }
 
     #onError(error: Ssh2Error): void {
@@ -99,7 +107,8 @@ class Login {
         if (error.level === "agent") return this.#auth.note(`agent: ${error.message}`);
         if (error.level === "client-authentication") return this.#fail(this.#authError());
         if (error.level === "handshake" || /^(Invalid|Max|Header|Protocol)/.test(error.message)) {
-            return this.#fail(this.#error({ kind: "protocol", reason: `no SSH handshake is possible: ${error.message}${this.#said()}`, cure: "see whether this port is SSH, and which algorithms the server allows" }));
+            const reason = `no SSH handshake is possible: ${error.message}${this.#said()}`;
+            return this.#fail(this.#error("protocol", reason, INCOMPATIBLE));
         }
         this.#fail(this.#lost(error.message));
     }
@@ -107,17 +116,13 @@ class Login {
     /** A connection that ended before "ready". Once a credential was out, to try again could lock the account. */
     #lost(why: string): NviError {
         if (this.#auth.begun) return this.#authError(`the connection ended during the login: ${why}`);
-        return this.#error({ kind: "unreachable", reason: `${why}${this.#said()}`, cure: SILENT });
+        return this.#error("unreachable", `${why}${this.#said()}`, SILENT);
     }
 
     #authError(why = "the server refused the login"): NviError {
-        const { step } = this.plan;
-        return this.#error({
-            kind: "authentication",
-            operation: `log in as ${step.user}`,
-            reason: `${why}; ${this.#auth.explain()}`,
-            cure: `see the server's log, and whether ${step.user} may log in this way (authorized_keys, PermitRootLogin); it is not tried again, lest the account be locked`,
-        });
+        const { user } = this.plan.step;
+        const cure = `see the server's log, and whether ${user} may log in this way (authorized_keys, PermitRootLogin). ${ONCE}`;
+        return this.#error("authentication", `${why}; ${this.#auth.explain()}`, cure, `log in as ${user}`);
     }
 
     /** What came in place of an SSH banner, e.g. "Exceeded MaxStartups". */
@@ -125,13 +130,14 @@ class Login {
         return this.#greeting === "" || this.#greeting.startsWith("SSH-") ? "" : `; it said: ${this.#greeting}`;
     }
 
-    #error(parts: Omit<ErrorParts, "operation" | "subject"> & { operation?: string }): NviError {
-        return failure(this.plan.endpoint, { operation: "dial", subject: this.plan.step.subject, ...parts });
+    #error(kind: ErrorKind, reason: string, cure?: string, operation = "dial"): NviError {
+        const { endpoint, step } = this.plan;
+        return failure(endpoint, { kind, operation, subject: step.subject, reason, cure });
     }
 
     #done(): void {
         this.#release();
-        this.resolve(this.#client);
+        this.resolve({ client: this.#client, banner: this.#greeting });
     }
 
     #fail(error: NviError): void {
@@ -146,7 +152,11 @@ class Login {
     }
 }
 
-const SILENT = "see whether sshd runs there and takes new connections (MaxStartups, PerSourcePenalties, a firewall, fail2ban)";
+const SILENT =
+    "see whether sshd runs there and takes new connections (MaxStartups, PerSourcePenalties, a firewall, fail2ban)";
+const SLOW = "raise `dialTimeout`, or see why the server is slow (its log, its DNS)";
+const INCOMPATIBLE = "see whether this port is SSH, and which algorithms the server allows";
+const ONCE = "It is not tried again, lest the account be locked";
 
 function firstLine(data: Buffer): string {
     const line = data.toString("latin1").split(/\r?\n/, 1)[0] ?? "";

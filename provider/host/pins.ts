@@ -68,7 +68,8 @@ function parseKey(words: string[]): Pin | string {
     const base64 = words[at]!;
     const inside = keyType(Buffer.from(base64, "base64"));
     if (!inside) return "its key is cut short";
-    if (inside.includes("-cert-v01@")) return "it is a certificate, which the SSH library cannot verify: give the host key itself";
+    if (inside.includes("-cert-v01@"))
+        return "it is a certificate, which the SSH library cannot verify: give the host key itself";
     const key = decodeKey(words[at - 1] ?? inside, base64);
     return typeof key === "string" ? key : { type: inside, fingerprint: fingerprint(key) };
 }

@@ -62,7 +62,9 @@ export function closeAll(): void {
 
 /** A hash, because the endpoint holds credentials, and a map's keys show in a heap dump or a debugger. */
 function keyOf(endpoint: Endpoint): string {
-    return createHash("sha256").update(JSON.stringify([ordered(endpoint), process.env.SSH_AUTH_SOCK])).digest("hex");
+    return createHash("sha256")
+        .update(JSON.stringify([ordered(endpoint), process.env.SSH_AUTH_SOCK]))
+        .digest("hex");
 }
 
 /** The same endpoint, whatever the order in which its fields were written. */
@@ -70,5 +72,7 @@ function ordered(value: unknown): unknown {
     if (Array.isArray(value)) return value.map(ordered);
     if (typeof value !== "object" || value === null) return value;
     const entries = Object.entries(value).filter(([, field]) => field !== undefined);
-    return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, field]) => [name, ordered(field)]));
+    return Object.fromEntries(
+        entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, field]) => [name, ordered(field)]),
+    );
 }

@@ -31,25 +31,43 @@ function unsupported(text: string): KeyProblem | undefined {
     const head = text.trim().split(/\s+/, 1)[0] ?? "";
     const type = openSshType(text) ?? head;
     if (/^sk-|^webauthn-/.test(type)) {
-        return { problem: "belongs to a FIDO token, which the SSH library cannot use", cure: "give another key, e.g. from: ssh-keygen -t ed25519" };
+        return {
+            problem: "belongs to a FIDO token, which the SSH library cannot use",
+            cure: "give another key, e.g. from: ssh-keygen -t ed25519",
+        };
     }
     if (type.includes("-cert-v01@")) {
-        return { problem: "is a certificate, which the SSH library cannot use", cure: "give a private key that the server knows by itself (authorized_keys)" };
+        return {
+            problem: "is a certificate, which the SSH library cannot use",
+            cure: "give a private key that the server knows by itself (authorized_keys)",
+        };
     }
-    if (/^(ssh|ecdsa)-/.test(head)) return { problem: "is a public key", cure: "give the private key that belongs to it" };
+    if (/^(ssh|ecdsa)-/.test(head))
+        return { problem: "is a public key", cure: "give the private key that belongs to it" };
     if (text.includes("-----BEGIN PRIVATE KEY-----") || text.includes("-----BEGIN ENCRYPTED PRIVATE KEY-----")) {
-        return { problem: "is in PKCS#8 form, which the SSH library cannot read", cure: "convert a copy of it: ssh-keygen -p -f FILE; from the tls provider, take `privateKeyOpenssh`" };
+        return {
+            problem: "is in PKCS#8 form, which the SSH library cannot read",
+            cure: "convert a copy of it: ssh-keygen -p -f FILE; from the tls provider, take `privateKeyOpenssh`",
+        };
     }
     if (/-----BEGIN [A-Z ]+-----\\n/.test(text)) {
-        return { problem: "has `\\n` written out in place of line breaks", cure: "replace them with line breaks; environment variables and JSON often need that" };
+        return {
+            problem: "has `\\n` written out in place of line breaks",
+            cure: "replace them with line breaks; environment variables and JSON often need that",
+        };
     }
     return undefined;
 }
 
 function explain(text: string, message: string, passphrase: string | undefined): KeyProblem {
-    if (/no passphrase given/.test(message)) return { problem: "is encrypted, and no passphrase is given", cure: "give it as `privateKeyPassword`" };
-    if (passphrase && isEncrypted(text)) return { problem: "cannot be decrypted: is the passphrase right?", cure: "correct `privateKeyPassword`" };
-    return { problem: "is not a private key that can be read: it is damaged, or of an unknown form", cure: "try: ssh-keygen -y -f FILE" };
+    if (/no passphrase given/.test(message))
+        return { problem: "is encrypted, and no passphrase is given", cure: "give it as `privateKeyPassword`" };
+    if (passphrase && isEncrypted(text))
+        return { problem: "cannot be decrypted: is the passphrase right?", cure: "correct `privateKeyPassword`" };
+    return {
+        problem: "is not a private key that can be read: it is damaged, or of an unknown form",
+        cure: "try: ssh-keygen -y -f FILE",
+    };
 }
 
 function isEncrypted(text: string): boolean {

@@ -6,8 +6,9 @@ const LONGEST_COMMAND = 96 * 1024;
 /**
  * One word for a POSIX shell, so that the shell passes it on as it is.
  *
- * A login shell that is not POSIX sees our quotes first: fish turns `\\` and `\'` inside them into `\` and `'`,
- * csh stops at a line break and expands `!`. Commands that keep clear of these four work in every login shell.
+ * A login shell that is not POSIX sees our quotes first. An apostrophe is therefore written `'"'"'`, without the backslash of the
+ * usual form, which fish takes for an escape when quotes are nested. What remains: inside quotes fish reads `\\`
+ * and `\'` as escapes, csh stops at a line break and expands `!`. Commands that keep clear of these work in every login shell.
  *
  * @throws NviError `invalid` for a NUL byte, which no argument can carry.
  */
@@ -20,7 +21,7 @@ export function shellQuote(word: string): string {
             reason: "a word of it contains a NUL byte, which no command line can carry",
         });
     }
-    return /^[A-Za-z0-9_/.:@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+    return /^[A-Za-z0-9_/.:@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
 }
 
 /**

@@ -51,7 +51,7 @@ export interface Session {
 
 /** How a connection is used. */
 export interface ConnectOptions {
-    /** Commands that run at once, at most; the rest waits. sshd allows 10 by default (MaxSessions). @default 4 */
+    /** Commands that run at once, at most; the rest waits. sshd allows 10 by default (MaxSessions). @default 4, and 1 for dropbear */
     channels?: number;
 }
 
@@ -91,7 +91,8 @@ class SshSession implements Session {
         this.#clients = way.clients;
         this.#client = way.clients.at(-1)!;
         this.#socket = way.socket;
-        this.#channels = new Channels(options.channels ?? CHANNELS);
+        // dropbear (2022.83, OpenWrt) mixes up commands that run side by side, and dies of it; OpenSSH's client sees the same.
+        this.#channels = new Channels(way.banner.includes("dropbear") ? 1 : (options.channels ?? CHANNELS));
         // One listener a running command is no leak, however many channels there are.
         setMaxListeners(0, this.#lost.signal);
         for (const client of this.#clients) {
@@ -99,7 +100,9 @@ class SshSession implements Session {
             client.on("error", (error: Error) => this.#lose(`${who} was lost: ${error.message}`));
             client.on("close", () => this.#lose(`${who} was closed by the other side`));
         }
-        this.#unwatch = watch(this.#client, way.stream, endpoint.keepalive ?? KEEPALIVE_S, (reason) => this.#lose(reason));
+        this.#unwatch = watch(this.#client, way.stream, endpoint.keepalive ?? KEEPALIVE_S, (reason) =>
+            this.#lose(reason),
+        );
         this.#socket.unref();
     }
 
@@ -131,9 +134,15 @@ class SshSession implements Session {
 
     async #execBySudo(command: string, options: ExecOptions, started: () => void): Promise<ExecResult> {
         const job = this.#job("", command, options);
-        const refused = (kind: ErrorKind, reason: string, cure: string, output: string) => job.fail(kind, reason, { cure, output });
+        const refused = (kind: ErrorKind, reason: string, cure: string, output: string) =>
+            job.fail(kind, reason, { cure, output });
         const password = this.#endpoint.sudoPassword || undefined;
-        const { line, prologue } = sudoCall(command, password, { user: this.#user, started, refused }, this.#plainPrompt);
+        const { line, prologue } = sudoCall(
+            command,
+            password,
+            { user: this.#user, started, refused },
+            this.#plainPrompt,
+        );
         try {
             return await this.#run({ ...job, line, prologue });
         } catch (error) {
@@ -143,9 +152,20 @@ class SshSession implements Session {
         }
     }
 
-    #job(line: string, command: string, { stdin, timeoutMs = TIMEOUT_MS, operation = "run a command" }: ExecOptions): Job {
+    #job(
+        line: string,
+        command: string,
+        { stdin, timeoutMs = TIMEOUT_MS, operation = "run a command" }: ExecOptions,
+    ): Job {
         const fail = (kind: ErrorKind, reason: string, more: { cure?: string; output?: string } = {}): NviError =>
-            failure(this.#endpoint, { kind, operation, subject: this.label, reason, command: shorten(command), ...more });
+            failure(this.#endpoint, {
+                kind,
+                operation,
+                subject: this.label,
+                reason,
+                command: shorten(command),
+                ...more,
+            });
         return { line, stdin, timeoutMs, lost: this.#lost.signal, fail };
     }
 
@@ -155,7 +175,9 @@ class SshSession implements Session {
             return await this.#channels.run(() => runOnChannel(this.#client, job));
         } catch (error) {
             if (!(error instanceof ChannelRefused)) throw error;
-            throw job.fail("preflight", `the server opens no channel for a command (${error.message})`, { cure: "set MaxSessions to 1 or more in its sshd_config; 10 is the default" });
+            throw job.fail("preflight", `the server opens no channel for a command (${error.message})`, {
+                cure: "set MaxSessions to 1 or more in its sshd_config; 10 is the default",
+            });
         } finally {
             if (!this.#channels.busy) this.#socket.unref();
         }

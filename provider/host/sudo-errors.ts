@@ -74,10 +74,16 @@ const CASES: readonly (readonly [RegExp, Explanation])[] = [
     [/incorrect password|Authentication failed, try again|Sorry, try again/i, WRONG_PASSWORD],
     [
         /account .*(expired|locked)|account validation|password .*expired/i,
-        { reason: "sudo says that the account of USER, or its password, has expired or is locked", cure: "renew it on the router" },
+        {
+            reason: "sudo says that the account of USER, or its password, has expired or is locked",
+            cure: "renew it on the router",
+        },
     ],
     [
         /password is required|interactive authentication is required|interaction required|terminal is required|no askpass/i,
-        { reason: "sudo asks for a password, and none is configured", cure: `set \`sudoPassword\`, or add ${NOPASSWD}` },
+        {
+            reason: "sudo asks for a password, and none is configured",
+            cure: `set \`sudoPassword\`, or add ${NOPASSWD}`,
+        },
     ],
 ];

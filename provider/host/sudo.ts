@@ -83,7 +83,13 @@ export class SudoPrologue implements Prologue {
     refusal(code?: number | null): NviError {
         const said = this.#text().replaceAll(this.#prompt, "[password prompt]");
         const asked = this.#answered;
-        const { reason, cure } = explainRefusal({ user: this.#talk.user, said, hasPassword: this.#password !== undefined, asked, code });
+        const { reason, cure } = explainRefusal({
+            user: this.#talk.user,
+            said,
+            hasPassword: this.#password !== undefined,
+            asked,
+            code,
+        });
         return this.#talk.refused(code === undefined && asked < 2 ? "timeout" : "privilege", reason, cure, said);
     }
 
@@ -111,7 +117,8 @@ export class SudoGate {
         let started = (): void => undefined;
         const start = new Promise<void>((resolve) => (started = resolve)).then(() => void (this.#proven = true));
         const running = command(started);
-        if (!this.#proven) this.#trial = Promise.race([start, running.then(noop, (error: NviError) => this.#onError(error))]);
+        if (!this.#proven)
+            this.#trial = Promise.race([start, running.then(noop, (error: NviError) => this.#onError(error))]);
         return running;
     }
 

@@ -92,7 +92,7 @@ export async function create(kind: ResourceKind, inputs: Bag): Promise<{ id: str
 
 export async function update(kind: ResourceKind, inputs: Bag): Promise<{ outs: Bag }> {
     try {
-        return { outs: outputs(inputs, await inTurn(inputs, (host) => ensure(host, desiredOf(kind, inputs)))) };
+        return { outs: outputs(inputs, await inTurn(inputs, (host) => ensure(host, desiredOf(kind, inputs), { known: true }))) };
     } catch (error) {
         throw failed(error);
     }
@@ -121,8 +121,13 @@ export async function destroy(kind: ResourceKind, outs: Bag): Promise<void> {
     try {
         await inTurn(outs, (host) => remove(host, desiredOf(kind, outs)));
     } catch (error) {
-        throw failed(error);
+        throw failed(error instanceof NviError && error.kind === "unreachable" ? goneForGood(error) : error);
     }
+}
+
+function goneForGood(error: NviError): NviError {
+    const way = "if the router is gone for good, take this resource out of the state: pulumi state delete <urn>";
+    return new NviError({ ...error, cure: error.cure ? `${error.cure}; ${way}` : way });
 }
 
 /** The outcome is unknown, or undoing failed: the state must know of the object, so that refresh can look. */

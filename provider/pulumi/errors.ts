@@ -10,11 +10,33 @@ export interface Partial {
 
 /** An error as the engine prints it best: `reasons` for partial creations, and no stack, which it would print whole. */
 export function failed(error: unknown, partial?: Partial): Error {
-    const known = error instanceof NviError;
-    const message = known ? error.message : `a fault of pulumi-nvi itself: ${error instanceof Error ? error.message : String(error)}`;
-    const shown = new Error(message);
-    shown.stack = known || !(error instanceof Error) ? "" : error.stack;
-    return partial ? Object.assign(shown, { ...partial, reasons: [message] }) : shown;
+    const shown = error instanceof NviError ? new Shown(error) : fault(error);
+    return partial ? Object.assign(shown, { ...partial, reasons: [shown.message] }) : shown;
+}
+
+/**
+ * The engine prints the message with the resource. For check, diff, read and delete the runtime besides logs `${error}:
+ * ${error.stack}` (@pulumi/pulumi, cmd/dynamic-provider): one line of that is enough.
+ */
+class Shown extends Error {
+    readonly #brief: string;
+
+    constructor({ message, subject, operation }: NviError) {
+        super(message);
+        this.#brief = `${subject}: ${operation} failed`;
+        this.stack = "the resource itself says why";
+    }
+
+    override toString(): string {
+        return this.#brief;
+    }
+}
+
+function fault(error: unknown): Error {
+    const known = error instanceof Error;
+    const shown = new Error(`a fault of pulumi-nvi itself: ${known ? error.message : String(error)}`);
+    shown.stack = known ? error.stack : "";
+    return shown;
 }
 
 /** Runs what needs no router; its errors are ours, and shown like the others. */

@@ -58,17 +58,19 @@ const ownObject = (id: ObjectId, snapshot: Snapshot): StoredObject | undefined =
  * Makes the router have exactly this object: observes, checks, plans the difference and applies it in one
  * transaction. Writes nothing where nothing differs.
  *
+ * @param options.known whether the object is known to have been there, so that what is left of it is taken over
+ *   where its manifest is lost.
  * @throws NviError; the router is as it was, except for kinds `disconnected` and `timeout`, after which only the
  *   next observation knows, and where the message says that undoing failed.
  */
-export function ensure(host: Host, desired: DesiredObject): Promise<Observed> {
+export function ensure(host: Host, desired: DesiredObject, { known = false } = {}): Promise<Observed> {
     return retryStale(async () => {
         const first = await observe(host, desired.artifacts, preflightRequests(desired));
         const own = ownObject(desired.id, first);
         const previous = own?.manifest.artifacts ?? [];
         const snapshot = await observeMore(host, desired.artifacts, previous, first, preflightRequests(desired));
         const artifacts = resolveAll(desired.artifacts, snapshot);
-        preflight(desired, artifacts, snapshot);
+        preflight(desired, artifacts, snapshot, known);
         const saved = { ...inheritedValues(snapshot), ...own?.manifest.saved };
         const context: PlanContext = { snapshot, saved, held: heldSysctls(desired.id, snapshot) };
         const steps = plan(artifacts, previous, context);
@@ -109,7 +111,9 @@ function notOurs(host: Host, desired: DesiredObject, own: StoredObject): NviErro
 /** Without a manifest to go by, what another object claims is not to be touched. */
 function unclaimed(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
     const claimed = new Set(snapshot.objects.flatMap((object) => object.manifest.artifacts.map((one) => kindOf(one).key(one))));
-    return artifacts.filter((artifact) => !claimed.has(kindOf(artifact).key(artifact)));
+    // A device that somebody else has made in the meantime has ours' name, but not its mark.
+    const isForeign = (artifact: Artifact) => artifact.kind === "link" && !kindOf(artifact).isMarked(artifact, snapshot);
+    return artifacts.filter((artifact) => !claimed.has(kindOf(artifact).key(artifact)) && !isForeign(artifact));
 }
 
 /** Creation upwards through the phases, then removal downwards: what is new works before what is old goes. */

@@ -37,6 +37,8 @@ export interface Kind<A extends Artifact> {
     observed(artifact: A, snapshot: Snapshot): Rendered;
     /** What stands in its place, when nothing of ours is there yet; a reason in words. */
     occupied(artifact: A, snapshot: Snapshot): string | undefined;
+    /** Whether what stands in its place bears our mark. Asked where the manifest that told so was lost. */
+    isMarked(artifact: A, snapshot: Snapshot): boolean;
     ensure(artifact: A, context: PlanContext): Step[];
     remove(artifact: A, context: PlanContext): Step[];
 }

@@ -25,12 +25,14 @@ export function preflightRequests(desired: Pick<DesiredObject, "diverted" | "cro
 /**
  * Everything that stands in the way, all at once.
  *
+ * @param known whether the caller knows that the object was there: then what bears our mark is it, also where the
+ *   manifest is lost.
  * @throws NviError `preflight`, or `foreign` where an object of somebody else's is in the place.
  */
-export function preflight(desired: DesiredObject, artifacts: readonly Artifact[], snapshot: Snapshot): void {
+export function preflight(desired: DesiredObject, artifacts: readonly Artifact[], snapshot: Snapshot, known: boolean): void {
     const own = snapshot.objects.find((object) => object.key === objectKey(desired.id));
     const foreign = [...ownership(desired, own), ...claims(desired, artifacts, snapshot)];
-    const findings = [...kernel(snapshot), ...nics(desired, snapshot), ...occupied(artifacts, own, snapshot), ...filters(desired, snapshot), ...firewalls(desired, snapshot)];
+    const findings = [...kernel(snapshot), ...nics(desired, snapshot), ...occupied(artifacts, own, snapshot, known && !own), ...filters(desired, snapshot), ...firewalls(desired, snapshot)];
     if (foreign.length > 0) throw failure("foreign", snapshot, desired, foreign);
     if (findings.length > 0) throw failure("preflight", snapshot, desired, findings);
 }
@@ -77,11 +79,12 @@ function nics(desired: DesiredObject, snapshot: Snapshot): Finding[] {
     return [...new Set(missing)].map((nic) => ({ reason: `it has no network interface ${nic}`, cure: `correct the name; the router has ${[...snapshot.links.keys()].join(", ")}` }));
 }
 
-function occupied(artifacts: readonly Artifact[], own: StoredObject | undefined, snapshot: Snapshot): Finding[] {
+function occupied(artifacts: readonly Artifact[], own: StoredObject | undefined, snapshot: Snapshot, adopt: boolean): Finding[] {
     const ours = new Set(own?.manifest.artifacts.map((artifact) => kindOf(artifact).key(artifact)));
     return artifacts.flatMap((artifact) => {
         const kind = kindOf(artifact);
-        const reason = ours.has(kind.key(artifact)) ? undefined : kind.occupied(artifact, snapshot);
+        const isOurs = ours.has(kind.key(artifact)) || (adopt && kind.isMarked(artifact, snapshot));
+        const reason = isOurs ? undefined : kind.occupied(artifact, snapshot);
         return reason ? [{ reason, cure: wayOut(artifact) }] : [];
     });
 }

@@ -108,7 +108,7 @@ function hopWords(hop: NextHop): string[] {
 /** IPv6 gives a route without metric 1024 (IP6_RT_PRIO_USER in net/ip6_route.h); IPv4 gives it 0. */
 export const DEFAULT_METRIC = { 4: 0, 6: 1024 } as const;
 
-export function routeCommand(verb: "add" | "del" | "replace", route: Route, protocol = PROTOCOL): string[] {
+export function routeCommand(verb: "add" | "append" | "del" | "replace", route: Route, protocol = PROTOCOL): string[] {
     const type = route.type === "unicast" ? [] : [route.type];
     const hops = route.type === "unicast" ? routeValue(route).split(" ") : [];
     const metric = route.metric === undefined ? [] : ["metric", `${route.metric}`];

@@ -19,10 +19,17 @@ export interface Bench {
     stop(): Promise<void>;
 }
 
-export async function bench(options: LabOptions = {}): Promise<Bench> {
+/** A lab with every NIC that the cases name. */
+export async function labForCases(options: LabOptions = {}): Promise<Lab> {
     const lab = await Lab.start(options);
+    for (const nic of EXTRA_NICS) await lab.router.observe(["ip", "link", "add", nic, "type", "veth", "peer", "name", `${nic}x`]);
+    return lab;
+}
+
+export async function bench(options: LabOptions = {}): Promise<Bench> {
+    const lab = await labForCases(options);
     const pool = new Pool();
-    const made = {
+    return {
         lab, host: new Router({ name: "edge", ...routerArgs(lab) }, pool),
         sh: async (script: string) => (await lab.router.sh(`set -e; ${script}`)).stdout,
         stop: async () => {
@@ -30,13 +37,6 @@ export async function bench(options: LabOptions = {}): Promise<Bench> {
             await lab.stop();
         },
     };
-    try {
-        for (const nic of EXTRA_NICS) await lab.router.observe(["ip", "link", "add", nic, "type", "veth", "peer", "name", `${nic}x`]);
-        return made;
-    } catch (error) {
-        await made.stop();
-        throw error;
-    }
 }
 
 /** What the adapter makes of a resource's inputs. */

@@ -15,7 +15,7 @@ function program(lab: Lab, weight = 1): string {
     const { uplinks } = officeInputs;
     const inputs = { ...officeInputs, uplinks: { ...uplinks, isp1: { ...uplinks.isp1, weight } } };
     return `const nvi = require("pulumi-nvi");
-const router = new nvi.Router("edge", ${JSON.stringify({ ...routerArgs(lab), dialTimeout: 2 })});
+const router = new nvi.Router("edge", ${JSON.stringify({ ...routerArgs(lab), hostKey: lab.sshd.hostKey, dialTimeout: 2 })});
 new nvi.TwoStageNat("office", { router, ...${JSON.stringify(inputs)} });`;
 }
 
@@ -37,9 +37,10 @@ interface Trouble {
     says: (string | RegExp)[];
 }
 
+/** The resources as stored, less what the engine itself writes anew. */
 async function state(): Promise<unknown> {
     const { resources, pending_operations: pending } = (await s.stack.export()).deployment;
-    return { pending, resources: resources?.map(({ stackTrace: _, ...rest }) => rest) };
+    return { pending, resources: resources?.map(({ stackTrace: _, propertyDependencies: __, ...rest }) => rest) };
 }
 
 const changes = (before: string, after: string): string[] => diffDumps(before, after).filter((line) => !/ \/run\/nvi\b/.test(line));

@@ -102,7 +102,8 @@ describe("two stages", () => {
             const counters = `chain count { type filter hook forward priority 10;
                 iifname "nvi0p" ct state untracked counter comment "untracked in stage 2"
                 iifname "nvi0p" ct state != untracked counter comment "tracked in stage 2"
-                oifname "nvi0" ct state untracked counter comment "untracked in stage 1" }`;
+                oifname "nvi0" ct state untracked counter comment "untracked in stage 1"
+            }`;
             await withTable(office.lab.router, counters, async () => {
                 await probeMany(client(), targets(words, count, 5001));
                 const packets = await counted(office.lab.router);
@@ -123,9 +124,10 @@ describe("two stages", () => {
         const results = await unspoofed(office.lab, async () => await probeMany(client(), all, { atOnce: 100 }));
         expect(results.filter((result) => !result.ok)).toEqual([]);
         const { stdout } = await office.lab.router.observe(["sh", "-c", "ip -4 neigh show nud all; ip -6 neigh show nud all"]);
-        const neighbours = stdout.trim().split("\n");
-        expect(neighbours.filter((line) => line.includes("dev nvi0 ")).length, stdout).toBeLessThanOrEqual(2);
-        expect(neighbours.filter((line) => line.includes("dev nvi0p ")).length, stdout).toBeLessThanOrEqual(4);
+        const atNvi = stdout.split("\n").filter((line) => /dev nvi0p? /.test(line));
+        // The next hop of each family; the kernel's own multicast reports of either end.
+        expect(atNvi.length, atNvi.join("\n")).toBeLessThanOrEqual(6);
+        expect(atNvi.length, "neighbours at the NVI, which has carried packets").toBeGreaterThan(0);
     });
 
     it("splits connections by weight", async () => {

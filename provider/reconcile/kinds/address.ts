@@ -20,6 +20,7 @@ export const addressKind: Kind<Address> = {
     },
 
     occupied: () => undefined,
+    isMarked: () => true,
 
     ensure(address, { snapshot }) {
         const label = addressKind.key(address);

@@ -69,6 +69,8 @@ export const linkKind: Kind<Link> = {
         return undefined;
     },
 
+    isMarked: (link, snapshot) => [link.name, link.peer].some((name) => snapshot.links.get(name)?.alias === ALIAS),
+
     ensure(link, { snapshot }) {
         const found = linkKind.observed(link, snapshot);
         const wanted = linkKind.entries(link);

@@ -13,6 +13,7 @@ export const neighbourKind: Kind<Neighbour> = {
     observed: (one, snapshot) => (isThere(one, snapshot) ? { [key(one)]: "proxy" } : {}),
     // Two who want the same answer given don't stand in each other's way; who was first keeps it.
     occupied: (one, snapshot) => (isThere(one, snapshot) ? `somebody else has the router answer for ${one.address} on ${one.device} already (ip neighbour show proxy)` : undefined),
+    isMarked: () => true,
     ensure: (one, { snapshot }) => (isThere(one, snapshot) ? [] : [{ order: order(one), label: key(one), do: [command("add", one)], undo: [command("del", one)] }]),
     remove: (one, { snapshot }) => (isThere(one, snapshot) ? [{ order: order(one), label: key(one), do: [command("del", one)], undo: [command("add", one)] }] : []),
 };

@@ -9,8 +9,11 @@ const identity = (route: Pick<Route, "family" | "table" | "to" | "metric">): str
 
 const isOurs = (found: ObservedRoute): boolean => found.protocol === PROTOCOL;
 
-function foundRoutes(routes: Routes, snapshot: Snapshot): Map<string, ObservedRoute> {
-    return new Map((snapshot.routes.get(routes.table) ?? []).map((found) => [identity(found), found]));
+/** Several routes may share an identity: `ip route append` makes such. */
+function foundRoutes(routes: Routes, snapshot: Snapshot): Map<string, ObservedRoute[]> {
+    const found = new Map<string, ObservedRoute[]>();
+    for (const one of snapshot.routes.get(routes.table) ?? []) found.set(identity(one), [...(found.get(identity(one)) ?? []), one]);
+    return found;
 }
 
 /** As it would be written today, the metric left out where it is the default. */
@@ -21,6 +24,12 @@ function keyOf(found: ObservedRoute): string {
 
 const valueOf = (found: ObservedRoute): string => (isOurs(found) ? routeValue(found) : `${routeValue(found)} (protocol ${found.protocol})`);
 
+/** The kernel finds the device of a next hop that names none: what wasn't asked for is no difference. */
+function valueFor(route: Route, found: ObservedRoute): string {
+    const anyDevice = new Set(route.hops.filter((hop) => hop.dev === undefined).map((hop) => hop.via));
+    return valueOf({ ...found, hops: found.hops.map((hop) => (anyDevice.has(hop.via) ? { ...hop, dev: undefined } : hop)) });
+}
+
 export const routesKind: Kind<Routes> = {
     key: (routes) => `route table ${routes.table}`,
     requests: (routes) => ({ lines: [["route", `${routes.table}`]] }),
@@ -30,11 +39,11 @@ export const routesKind: Kind<Routes> = {
         const found = foundRoutes(routes, snapshot);
         const entries: Rendered = {};
         for (const route of routes.routes) {
-            const one = found.get(identity(route));
-            if (one) entries[routeKey(route)] = valueOf(one);
+            const same = found.get(identity(route)) ?? [];
+            if (same.length > 0) entries[routeKey(route)] = same.map((one) => valueFor(route, one)).join(" and ");
             found.delete(identity(route));
         }
-        for (const one of found.values()) entries[`FOREIGN ${keyOf(one)}`] = valueOf(one);
+        for (const same of found.values()) entries[`FOREIGN ${keyOf(same[0]!)}`] = same.map(valueOf).join(" and ");
         return entries;
     },
 
@@ -43,20 +52,23 @@ export const routesKind: Kind<Routes> = {
         return found.length === 0 ? undefined : `route table ${routes.table} is in use: it has ${found.length} routes, the first ${keyOf(found[0]!)} ${routeValue(found[0]!)}`;
     },
 
+    isMarked: (routes, snapshot) => (snapshot.routes.get(routes.table) ?? []).every(isOurs),
+
     ensure(routes, { snapshot }) {
         const found = foundRoutes(routes, snapshot);
         const steps: Step[] = [];
         for (const route of routes.routes) {
-            const one = found.get(identity(route));
-            found.delete(identity(route));
-            if (!one) steps.push(step(routes, routeKey(route), [routeCommand("add", route)], [routeCommand("del", route)]));
-            else if (valueOf(one) !== routeValue(route)) {
-                steps.push(step(routes, routeKey(route), [routeCommand("replace", route)], [routeCommand("replace", one, one.protocol)]));
+            const same = found.get(identity(route)) ?? [];
+            const kept = same.find((one) => valueFor(route, one) === routeValue(route)) ?? same[0];
+            if (!kept) steps.push(step(routes, routeKey(route), [routeCommand("add", route)], [routeCommand("del", route)]));
+            else if (valueFor(route, kept) !== routeValue(route)) {
+                steps.push(step(routes, routeKey(route), [routeCommand("replace", route)], [routeCommand("replace", kept, kept.protocol)]));
             }
+            found.set(identity(route), same.filter((one) => one !== kept));
         }
         // The table is ours: what somebody put there would decide about our packets.
-        for (const one of found.values()) {
-            steps.push(step(routes, keyOf(one), [routeCommand("del", one, one.protocol)], [routeCommand("add", one, one.protocol)]));
+        for (const one of [...found.values()].flat()) {
+            steps.push(step(routes, keyOf(one), [routeCommand("del", one, one.protocol)], [routeCommand("append", one, one.protocol)]));
         }
         return steps;
     },

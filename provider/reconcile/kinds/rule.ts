@@ -23,6 +23,9 @@ export const ruleKind: Kind<Rule> = {
         return other && `priority ${rule.priority} of ${ipFamily(rule.family)} rules is in use by somebody else (${valueOf(other, rule)})`;
     },
 
+    // Those of others are told from ours by protocol wherever rules are looked at.
+    isMarked: () => false,
+
     ensure(rule, { snapshot }) {
         const label = ruleKey(rule);
         const found = ours(rule, snapshot);

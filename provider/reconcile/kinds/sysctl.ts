@@ -22,6 +22,7 @@ export const sysctlKind: Kind<Sysctl> = {
     },
 
     occupied: () => undefined,
+    isMarked: () => true,
 
     ensure(sysctl, context) {
         const { snapshot, saved } = context;

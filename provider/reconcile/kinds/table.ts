@@ -33,6 +33,9 @@ export const tableKind: Kind<Table> = {
 
     occupied: (table, snapshot) => (snapshot.tableNames.has(`inet ${table.name}`) ? `an nft table inet ${table.name} is there already and is not ours` : undefined),
 
+    // Nobody else's tables have names like ours.
+    isMarked: () => true,
+
     ensure(table, { snapshot }) {
         const found = snapshot.tables.get(table.name);
         const canonical = wantedListing(table, snapshot);

@@ -16,9 +16,16 @@ export type InterfaceInputs = z.output<typeof schema>;
 /** The other end of the pair; one character more must still be a name. */
 export const peerOf = (name: string): string => `${name}p`;
 
+/**
+ * Nobody's addresses, and nobody asks for them: the device has no ARP and no neighbour discovery. Without a next hop each
+ * destination would be a neighbour of its own, and the kernel's table holds 1,024.
+ */
+export const NEXT_HOP = { 4: "169.254.77.1", 6: "fe80::77" } as const;
+
 export function faults(inputs: Partially<InterfaceInputs>): Fault[] {
     const found: Fault[] = [];
     if (inputs.name !== undefined && inputs.name.length > 14) found.push({ path: ["name"], reason: "has 15 characters; at most 14 leave room for the name of its other end" });
     if (inputs.address !== undefined && (familyOf(inputs.address) === 6 || !inputs.address.endsWith("/32"))) found.push({ path: ["address"], reason: "is not an IPv4 address with /32" });
+    if (inputs.address === `${NEXT_HOP[4]}/32`) found.push({ path: ["address"], reason: "is the next hop of routes into the device" });
     return found;
 }

@@ -2,7 +2,7 @@ import { canonicalPrefix, FAMILIES, familyOf, formatAddress, parseRange, type Fa
 import type { Desired } from "../../syntax/desired";
 import type { Artifact, Neighbour, Route, Rule, Sysctl } from "../../syntax/artifact";
 import { unreachable } from "../route-table/render";
-import { peerOf } from "../interface/schema";
+import { NEXT_HOP, peerOf } from "../interface/schema";
 import { deviceOf, type NatStageInputs } from "./schema";
 import { chains, outsideOf } from "./table";
 
@@ -55,7 +55,7 @@ const diversion = (nic: string, family: Family, { priority, table }: NatStageInp
 const NOT_ROUTED = { 4: ["169.254.0.0/16", "240.0.0.0/4"], 6: ["fe80::/10"] } as const;
 
 function stage1Routes({ table, interface: nvi }: NatStageInputs): Route[] {
-    const into = FAMILIES.map((family): Route => ({ family, table, to: "default", type: "unicast", hops: [{ dev: nvi }] }));
+    const into = FAMILIES.map((family): Route => ({ family, table, to: "default", type: "unicast", hops: [{ via: NEXT_HOP[family], dev: nvi, onlink: true }] }));
     const never = FAMILIES.flatMap((family) => NOT_ROUTED[family].map((to): Route => ({ family, table, to, type: "unreachable", hops: [] })));
     // When the NVI goes down its routes go; what stays says no, so that nothing leaves untranslated.
     return [...into, ...never, ...unreachable(table)];

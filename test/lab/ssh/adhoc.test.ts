@@ -13,7 +13,7 @@ test.each(shells)("login shell %s", async (shell) => {
     for (const word of ["plain", "two words", "it's", '"dq"', "$x `y` $(id)", "a!b", "line\nbreak", "back\\slash", "two\\\\", "\\'", "a;b|c&d>e*?[x]{a,b}~"]) {
         const line = loginShellLine(`printf %s ${shellQuote(word)}; printf %s "$LC_ALL"`, "env");
         let out = "";
-        try { out = execFileSync(shell, ["-c", line], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, LD_LIBRARY_PATH: "/tmp/sshlab/root/usr/lib/x86_64-linux-gnu" } }).toString(); } catch (e) { out = "ERR " + String((e as {stderr: Buffer}).stderr); }
+        try { out = execFileSync(shell, ["-c", line], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, LD_LIBRARY_PATH: "/tmp/sshlab/root/usr/lib/x86_64-linux-gnu", HOME: "/tmp/sshlab" } }).toString(); } catch (e) { out = "ERR " + String((e as {stderr: Buffer}).stderr); }
         console.log(shell.split("/").pop(), JSON.stringify(word), out === `${word}C` ? "ok" : JSON.stringify(out));
     }
 });
@@ -31,11 +31,11 @@ test("dropbear", async () => {
     try {
         await d.waitFor(/Not backgrounding/);
         const pub = (await run([`/tmp/sshlab/root/usr/bin/dropbearkey`, "-y", "-f", `${dir}/host`], { env })).stdout.match(/ssh-ed25519 \S+/)![0];
-        const c = await connect({ name: "owrt", keepalive: 0.2, hostKey: pub, connection: { host: "127.0.0.1", port, privateKeyPath: `${dir}/key`, dialErrorLimit: 1 } });
+        const c = await connect({ name: "owrt", keepalive: 0.2, hostKey: pub, connection: { host: "127.0.0.1", port, privateKeyPath: `${dir}/key`, dialErrorLimit: 1 } }, { channels: Number(process.env.CH ?? 1) });
         const stdin = randomBytes(4e6);
         expect((await c.exec("cat", { stdin })).stdout.equals(stdin)).toBe(true);
-        const all = await Promise.all(Array.from({ length: 30 }, (_, i) => c.exec(`sleep 0.1; echo ${i}`)));
-        expect(all.length).toBe(30);
+        const all = await Promise.all(Array.from({ length: 300 }, (_, i) => c.exec(`sleep 0.0${i % 5}; echo ${i}`).catch((e) => { console.log("FAILED", i, d.stderr); throw e; })));
+        expect(all.length).toBe(300);
         expect((await c.exec("sleep 2; exit 3")).code).toBe(3);
         console.log(await c.exec("kill -9 $$"));
         c.close();
