@@ -1,5 +1,6 @@
 import { access } from "node:fs/promises";
-import { OpenSSHAgent, type IdentityCallback, type ParsedKey } from "ssh2";
+import { OpenSSHAgent } from "ssh2";
+import type { IdentityCallback, ParsedKey, SignCallback, SigningRequestOptions } from "ssh2";
 import type { NviError } from "../model/errors";
 import type { Credential } from "./credentials";
 import { expandHome } from "./files";
@@ -8,31 +9,26 @@ import { fingerprint } from "./pins";
 /** An agent on this machine answers at once; one that is forwarded, or asks its user, takes longer. */
 const ANSWER_MS = 10_000;
 
+type Fail = (reason: string, cure?: string) => NviError;
+
 /**
  * The agent's keys that ssh2 can use, one credential each, so that the server's answer to each is known.
  *
  * @param fail makes the error from a reason and a cure.
  * @throws what `fail` makes, when the agent cannot be reached or holds no usable key.
  */
-export async function agentKeys(
-    socket: string,
-    fail: (reason: string, cure?: string) => NviError,
-): Promise<Credential[]> {
+export async function agentKeys(socket: string, fail: Fail): Promise<Credential[]> {
     const path = expandHome(socket);
     await access(path).catch((error: NodeJS.ErrnoException) => {
-        throw fail(
-            `the agent's socket ${path} cannot be used (${error.code})`,
-            "start ssh-agent, or correct `agentSocketPath` or SSH_AUTH_SOCK",
-        );
+        const cure = "start ssh-agent, or correct `agentSocketPath` or SSH_AUTH_SOCK";
+        throw fail(`the agent's socket ${path} cannot be used (${error.code})`, cure);
     });
     const keys = await identities(path).catch((error: Error) => {
         throw fail(`the agent at ${path} does not list its keys: ${error.message}`, "try: ssh-add -l");
     });
     if (keys.length === 0) {
-        throw fail(
-            `the agent at ${path} holds no key that can be used`,
-            "add one with ssh-add; FIDO keys and certificates do not count, for the SSH library cannot use them",
-        );
+        const cure = "add one with ssh-add; the SSH library cannot use FIDO keys and certificates";
+        throw fail(`the agent at ${path} holds no key that can be used`, cure);
     }
     return keys.map((key) => {
         const name = `agent key ${key.comment} (${fingerprint(key.getPublicSSH())})`;
@@ -52,8 +48,13 @@ function identities(path: string): Promise<ParsedKey[]> {
     });
 }
 
-/** The agent reduced to one key; signing is inherited. */
-class OneKeyAgent extends OpenSSHAgent {
+type AnyKey = ParsedKey | Buffer | string;
+type Options = SigningRequestOptions;
+
+/** The agent reduced to one key. */
+export class OneKeyAgent extends OpenSSHAgent {
+    /** Whether the server took the key and asked for a signature. */
+    signed = false;
     readonly #key: ParsedKey;
 
     constructor(path: string, key: ParsedKey) {
@@ -63,5 +64,11 @@ class OneKeyAgent extends OpenSSHAgent {
 
     override getIdentities(done: IdentityCallback<ParsedKey>): void {
         done(null, [this.#key]);
+    }
+
+    override sign(key: AnyKey, data: Buffer, options?: Options | SignCallback, done?: SignCallback): boolean {
+        this.signed = true;
+        // ssh2 tells the two forms of the call apart by itself.
+        return super.sign(key, data, options as Options, done);
     }
 }

@@ -1,4 +1,5 @@
-import type { AnyAuthMethod, AuthenticationType, KeyboardInteractiveCallback, NextAuthHandler, Prompt } from "ssh2";
+import type { AnyAuthMethod, AuthenticationType, KeyboardInteractiveAuthMethod, NextAuthHandler } from "ssh2";
+import type { OneKeyAgent } from "./agent";
 import type { Credential } from "./credentials";
 
 /**
@@ -12,7 +13,7 @@ export class Authentication {
     readonly #notes: string[] = [];
     readonly #stuck: () => void;
     #accepted: readonly string[] = [];
-    #agentWasLast = false;
+    #lastAgent?: OneKeyAgent;
 
     /** @param stuck called when the server wants an answer that no credential gives; {@link explain} then says which. */
     constructor(user: string, credentials: readonly Credential[], stuck: () => void) {
@@ -26,12 +27,8 @@ export class Authentication {
         return this.#tried.length > 0;
     }
 
-    /** For ssh2's `authHandler`. The first question, "none", only asks what the server accepts; servers do not count it. */
-    readonly next = (
-        accepted: AuthenticationType[] | null,
-        _partial: boolean | null,
-        answer: NextAuthHandler,
-    ): void => {
+    /** For ssh2's `authHandler`. The first request, "none", only asks what the server accepts; servers do not count it. */
+    readonly next = (accepted: AuthenticationType[] | null, _: boolean | null, answer: NextAuthHandler): void => {
         if (accepted === null) return answer({ type: "none", username: this.#user });
         this.#accepted = accepted;
         const at = this.#left.findIndex((credential) => this.#method(credential) !== undefined);
@@ -62,15 +59,16 @@ export class Authentication {
         if (accepts("password")) return "password";
         // Not both with the same password: a wrong one would count twice against the account.
         if (accepts("keyboard-interactive")) return "keyboard-interactive";
-        // ssh2 does not pass on what the server still wants after an agent's key was half of the login.
-        return this.#agentWasLast ? "password" : undefined;
+        // When an agent's key was half of the login, ssh2 does not pass on what the server wants as the other half. That
+        // it was, shows in the signature that was asked for.
+        return this.#lastAgent?.signed ? "password" : undefined;
     }
 
     #offer(credential: Credential): AnyAuthMethod {
         const method = this.#method(credential);
         const username = this.#user;
         this.#tried.push(credential.name);
-        this.#agentWasLast = credential.kind === "agent";
+        this.#lastAgent = credential.kind === "agent" ? credential.agent : undefined;
         if (credential.kind === "key") return { type: "publickey", username, key: credential.key };
         if (credential.kind === "agent") return { type: "agent", username, agent: credential.agent };
         if (method === "password") return { type: "password", username, password: credential.password };
@@ -78,15 +76,9 @@ export class Authentication {
     }
 
     /** Answers one hidden question with the password. A second one is a refusal, or asks for something else. */
-    #dialog(password: string) {
+    #dialog(password: string): KeyboardInteractiveAuthMethod["prompt"] {
         let asked = 0;
-        return (
-            _name: string,
-            _text: string,
-            _lang: string,
-            prompts: Prompt[],
-            finish: KeyboardInteractiveCallback,
-        ): void => {
+        return (_name, _text, _language, prompts, finish): void => {
             if (++asked === 1 && prompts.length === 1 && !prompts[0]!.echo) return finish([password]);
             const questions = prompts.map((prompt) => JSON.stringify(prompt.prompt.trim().slice(0, 60))).join(", ");
             this.note(`the server ${asked > 1 ? "then asked" : "asked"}: ${questions}`);

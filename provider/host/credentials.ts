@@ -1,7 +1,7 @@
-import { readFile, access } from "node:fs/promises";
-import type { BaseAgent, ParsedKey } from "ssh2";
+import { access, readFile } from "node:fs/promises";
+import type { ParsedKey } from "ssh2";
 import type { NviError } from "../model/errors";
-import { agentKeys } from "./agent";
+import { agentKeys, type OneKeyAgent } from "./agent";
 import type { Endpoint } from "./endpoint";
 import { expandHome } from "./files";
 import type { Step } from "./hops";
@@ -12,7 +12,7 @@ import { failure, looksLikeKey } from "./redact";
 /** One way to log in. `name` says which in messages, without giving it away. */
 export type Credential =
     | { kind: "key"; key: ParsedKey; name: string }
-    | { kind: "agent"; agent: BaseAgent; name: string }
+    | { kind: "agent"; agent: OneKeyAgent; name: string }
     | { kind: "password"; password: string; name: string };
 
 /**
@@ -23,15 +23,8 @@ export type Credential =
  */
 export async function loadCredentials(endpoint: Endpoint, step: Step): Promise<Credential[]> {
     const { hop } = step;
-    const fail = (reason: string, cure?: string): NviError =>
-        failure(endpoint, {
-            kind: "authentication",
-            operation: "load the credentials",
-            subject: step.subject,
-            reason,
-            cure,
-        });
-
+    const common = { kind: "authentication", operation: "load the credentials", subject: step.subject } as const;
+    const fail: Fail = (reason, cure) => failure(endpoint, { ...common, reason, cure });
     const own = Boolean(hop.privateKey || hop.privateKeyPath || hop.password);
     const socket = hop.agentSocketPath || (own ? undefined : process.env.SSH_AUTH_SOCK);
     const credentials: Credential[] = [];
@@ -40,10 +33,8 @@ export async function loadCredentials(endpoint: Endpoint, step: Step): Promise<C
     if (socket) credentials.push(...(await agentKeys(socket, fail)));
     if (hop.password) credentials.push({ kind: "password", password: hop.password, name: "password" });
     if (credentials.length === 0) {
-        throw fail(
-            "there is no credential to log in with",
-            "give `privateKeyPath`, `privateKey`, `agentSocketPath` or `password`, or run ssh-agent and set SSH_AUTH_SOCK",
-        );
+        const ways = "`privateKeyPath`, `privateKey`, `agentSocketPath` or `password`";
+        throw fail("there is no credential to log in with", `give ${ways}, or run ssh-agent and set SSH_AUTH_SOCK`);
     }
     return credentials;
 }
@@ -51,22 +42,17 @@ export async function loadCredentials(endpoint: Endpoint, step: Step): Promise<C
 type Fail = (reason: string, cure?: string) => NviError;
 
 async function keyFromFile(path: string, passphrase: string | undefined, fail: Fail): Promise<Credential> {
-    if (looksLikeKey(path))
+    if (looksLikeKey(path)) {
         throw fail("`privateKeyPath` holds a key's text, not the path of a file", "give the text as `privateKey`");
-    let text: string;
-    try {
-        text = await readFile(expandHome(path), "utf8");
-    } catch (error) {
-        const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
-        throw fail(
-            `the key file ${path} cannot be read (${code})`,
-            "`privateKeyPath` is a path on the machine that runs Pulumi",
-        );
     }
+    const file = expandHome(path);
+    const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+        const cure = "`privateKeyPath` is a path on the machine that runs Pulumi";
+        throw fail(`the key file ${path} cannot be read (${error.code})`, cure);
+    });
     const credential = keyFromText(text, passphrase, `key ${path}`, fail);
-    return (await exists(`${expandHome(path)}-cert.pub`))
-        ? { ...credential, name: `${credential.name}, without the certificate beside it` }
-        : credential;
+    if (!(await exists(`${file}-cert.pub`))) return credential;
+    return { ...credential, name: `${credential.name}, without the certificate beside it` };
 }
 
 function keyFromText(text: string, passphrase: string | undefined, name: string, fail: Fail): Credential {

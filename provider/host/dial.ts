@@ -34,7 +34,8 @@ const ERROR_LIMIT = 10;
 const NEXT_ADDRESS_MS = 2500;
 
 /**
- * Dials all hops in turn. Keys and known_hosts files of all hops are read first, so that a slip in the last one costs no login.
+ * Dials all hops in turn. The keys and known_hosts files of all hops are read first, so that a slip in the last one costs
+ * no login.
  *
  * @throws NviError with the hop as its subject: `unreachable` after all attempts; `host-key` and `authentication` after one.
  */

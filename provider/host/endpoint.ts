@@ -18,7 +18,10 @@ export interface Hop {
     dialErrorLimit?: number;
     /** Seconds for one dial attempt, 0 for no limit of its own. @default 15 */
     perDialTimeout?: number;
-    /** The pinned host key, as `type base64` (one line of ssh-keyscan without the host), or `SHA256:...`. */
+    /**
+     * The pinned host key: `type base64`, a line of ssh-keyscan or known_hosts, or a fingerprint, `ssh-rsa SHA256:...`.
+     * A bare `SHA256:...` does not say which of a server's keys to ask for: then ssh-ed25519 is asked for first.
+     */
     hostKey?: string | string[];
 }
 
@@ -30,14 +33,17 @@ export interface Endpoint {
     connection: Hop & { proxy?: Hop | Hop[] };
     /** The router's pinned host key or keys. Wins over `knownHosts`. */
     hostKey?: string | string[];
-    /** A known_hosts file, for every hop without a pinned key. @default ~/.ssh/known_hosts */
+    /**
+     * A known_hosts file, for every hop without a pinned key.
+     * @default the user's and the system's, ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts
+     */
     knownHosts?: string;
-    /** Accept any host key, on every hop without a pinned one. The explicit opt-out. @default false */
+    /** Accept any host key but a revoked one, on every hop without a pinned one. The explicit opt-out. @default false */
     insecureIgnoreHostKey?: boolean;
     /** Password for sudo, when the user is not root and sudo asks for one. */
     sudoPassword?: string;
     /** Seconds for reaching the router, all attempts together. @default 60 */
     dialTimeout?: number;
-    /** Seconds between keepalives; three unanswered ones end the connection. @default 10 */
+    /** Seconds of silence before a keepalive; three unanswered ones end the connection. 0 for none. @default 10 */
     keepalive?: number;
 }

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import type { Client, ClientChannel } from "ssh2";
 import type { ErrorKind, NviError } from "../model/errors";
+import { Deadline } from "./deadline";
 
 /** What a command on the router answered. */
 export interface ExecResult {
@@ -8,7 +9,7 @@ export interface ExecResult {
     code: number;
     stdout: Buffer;
     stderr: Buffer;
-    /** The signal that ended it, e.g. `SIGKILL`, if sshd says so. A login shell that waits for it makes an exit status of it. */
+    /** The signal that ended it, e.g. `SIGKILL`, if sshd says so: many login shells make an exit status of it. */
     signal?: string;
 }
 
@@ -18,11 +19,11 @@ export interface Prologue {
     readonly limitMs: number;
     /** Takes what came on stderr. */
     hear(chunk: Buffer): PrologueStep;
-    /** The error, when the command did not start: all ended with this exit status (null by a signal), or else its time was up. */
+    /** The error, when the command did not start: all ended with this exit status (null: by a signal), or time was up. */
     refusal(code?: number | null): NviError;
 }
 
-/** What to do next: wait, write a line, start the command's own input and keep `rest` as its stderr, or end the input. */
+/** What to do next: wait, write a line, send the command's input and keep the rest as its stderr, or end the input. */
 export type PrologueStep = "wait" | { say: string } | { started: Buffer } | "stop";
 
 /** One command to run, as sent to the login shell. */
@@ -42,6 +43,8 @@ export class ChannelRefused extends Error {}
 
 /** More than this is no answer of a tool, and would exhaust the memory of the machine that runs Pulumi. */
 const MOST_OUTPUT = 256 * 1024 * 1024;
+
+const NO_STATUS = "the channel closed without an exit status: the command may or may not have run";
 
 /**
  * Runs a command on a channel of its own, without a terminal, and collects all that it writes.
@@ -75,14 +78,18 @@ class Run {
         const { job } = this;
         if (job.lost.aborted) return this.#onLost();
         job.lost.addEventListener("abort", this.#onLost, { once: true });
-        const limit = Math.min(job.timeoutMs, job.prologue?.limitMs ?? Infinity);
-        this.#timer = setTimeout(() => this.#onTimeout(), limit);
+        this.#limit(Math.min(job.timeoutMs, job.prologue?.limitMs ?? Infinity));
         try {
             // ssh2 never calls back when the line is dead: the timer and the keepalive are the ends of that.
             this.client.exec(job.line, (error, channel) => (error ? this.#onRefused(error) : this.#onOpen(channel)));
         } catch (error) {
             this.#fail(job.fail("disconnected", (error as Error).message));
         }
+    }
+
+    #limit(ms: number): void {
+        clearTimeout(this.#timer);
+        this.#timer = new Deadline(ms / 1000).alarm(() => this.#onTimeout());
     }
 
     #onOpen(channel: ClientChannel): void {
@@ -116,8 +123,7 @@ class Run {
 
     #onStarted(stderr: Buffer): void {
         this.#started = true;
-        clearTimeout(this.#timer);
-        this.#timer = setTimeout(() => this.#onTimeout(), this.job.timeoutMs);
+        this.#limit(this.job.timeoutMs);
         this.#keep(this.#stderr, stderr);
         this.#channel?.end(this.job.stdin);
     }
@@ -133,13 +139,7 @@ class Run {
 
     #onEnd(code: number | null | undefined, signal: string | undefined): void {
         // Without an exit status it is the connection, or sshd's own process, that ended: never a success.
-        if (code === undefined)
-            return this.#fail(
-                this.job.fail(
-                    "disconnected",
-                    "the channel closed without an exit status: the command may or may not have run",
-                ),
-            );
+        if (code === undefined) return this.#fail(this.job.fail("disconnected", NO_STATUS));
         if (!this.#started) return this.#fail(this.job.prologue!.refusal(code));
         if (!this.#settle()) return;
         const stdout = Buffer.concat(this.#stdout);
@@ -153,33 +153,31 @@ class Run {
     #onRefused(error: Error & { reason?: unknown }): void {
         if (this.job.lost.aborted) return this.#onLost();
         if (error.reason !== undefined) return this.#fail(new ChannelRefused(error.message));
-        if (error.message === "Unable to exec")
-            return this.#fail(
-                this.job.fail("protocol", "the server refuses to run commands for this user", {
-                    cure: "see ForceCommand, the key's options in authorized_keys, and the user's shell",
-                }),
-            );
-        this.#fail(this.job.fail("disconnected", error.message));
+        if (error.message !== "Unable to exec") return this.#fail(this.job.fail("disconnected", error.message));
+        const cure = "see ForceCommand, the key's options in authorized_keys, and the user's shell";
+        this.#fail(this.job.fail("protocol", "the server refuses to run commands for this user", { cure }));
     }
 
     readonly #onLost = (): void => this.#fail(this.job.fail("disconnected", String(this.job.lost.reason)));
 
     #onTimeout(): void {
-        const { job } = this;
-        const output = Buffer.concat(this.#stderr).toString();
-        const slow = `no end after ${job.timeoutMs / 1000} s; what it did is unknown, and it may still run`;
-        this.#fail(
-            this.#started
-                ? job.fail("timeout", slow, { output, cure: "see on the router what it waits for" })
-                : job.prologue!.refusal(),
-        );
+        const { timeoutMs, prologue } = this.job;
+        this.#fail(this.#started ? this.#slow(timeoutMs) : prologue!.refusal());
         this.#abandon();
     }
 
-    /** sshd passes no signals to a root login's commands (no privilege separation); those end at their next write to the closed channel. */
+    #slow(timeoutMs: number): NviError {
+        const reason = `no end after ${timeoutMs / 1000} s; what it did is unknown, and it may still run`;
+        const output = Buffer.concat(this.#stderr).toString();
+        return this.job.fail("timeout", reason, { output, cure: "see on the router what it waits for" });
+    }
+
+    /**
+     * The command ends at its next write to the closed channel. A signal would be no help: ssh2 sends none once the input
+     * was ended, and sshd passes none to a root login, where it has no privilege separation, or through sudo.
+     */
     #abandon(): void {
         try {
-            this.#channel?.signal("TERM");
             this.#channel?.close();
         } catch {
             // The connection is gone, and the channel with it.

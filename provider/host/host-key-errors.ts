@@ -18,13 +18,8 @@ export interface Refusal {
 /** The error for a host key that must not be trusted: expected and presented, where it says so, and the way out. */
 export function hostKeyError(endpoint: Endpoint, step: Step, refusal: Refusal): NviError {
     const [reason, cure] = explain(step, refusal);
-    return failure(endpoint, {
-        kind: "host-key",
-        operation: "check the host key",
-        subject: step.subject,
-        reason,
-        cure,
-    });
+    const operation = "check the host key";
+    return failure(endpoint, { kind: "host-key", operation, subject: step.subject, reason, cure });
 }
 
 function explain(step: Step, { key, pins, known, verdict }: Refusal): [reason: string, cure: string] {
@@ -47,49 +42,46 @@ function revoked(presented: string, entry: KnownHost): [string, string] {
 
 function notPinned(presented: string, pins: readonly Pin[], key: Buffer): [string, string] {
     const expected = pins.map((pin) => `${pin.type ? `${pin.type} ` : ""}${pin.fingerprint}`).join(" or ");
+    const reason = `the host key is NOT THE PINNED one: expected ${expected}; presented ${presented}. ${SUSPECTS}`;
     const typeless = pins.every((pin) => pin.type === undefined);
-    return [
-        `the host key is NOT THE PINNED one: expected ${expected}; presented ${presented}. ${SUSPECTS}`,
-        typeless
-            ? `a server has several keys, and a bare fingerprint does not say which to ask for: write the type before it, \`hostKey: "ssh-rsa SHA256:..."\`. If the key did change, compare it on the server's console first (${showKey(key)})`
-            : `compare the key on the server's console (${showKey(key)}); only if it is the same, set \`hostKey: "${publicKeyLine(key)}"\``,
-    ];
+    return [reason, typeless ? `${TYPELESS}. If it did change, ${verify(key)}` : verify(key)];
 }
+
+const TYPELESS =
+    "a server has several keys, and a bare fingerprint does not say which one to ask for: " +
+    'write the type before it, `hostKey: "ssh-rsa SHA256:..."`';
 
 function changed(step: Step, presented: string, expected: readonly KnownHost[]): [string, string] {
     const known = expected.map((entry) => `${entry.type} ${fingerprint(entry.key)} (${at(entry)})`).join(" or ");
-    return [
-        `the host key has CHANGED: expected ${known}; presented ${presented}. ${SUSPECTS}`,
-        `find out why before you go on. If the new key is right, ${forget(step, expected)} and add it as for a new server`,
-    ];
+    const cure = `find out why before you go on. If the new key is right, ${forget(step, expected)}, and add the new one`;
+    return [`the host key has CHANGED: expected ${known}; presented ${presented}. ${SUSPECTS}`, cure];
 }
 
 function unknown(step: Step, presented: string, { key, known, verdict }: Refusal): [string, string] {
     const { others, authorities } = verdict.status === "unknown" ? verdict : { others: [], authorities: [] };
-    const name = knownHostsName(step.host, step.port);
-    const where =
-        known.files.length > 1 ? `none of ${known.files.join(", ")} knows` : `${known.files[0]} does not know`;
-    const notes = [
+    const { files, bad } = known;
+    const where = files.length > 1 ? `none of ${files.join(", ")} knows` : `${files[0]} does not know`;
+    const reason = [
+        `the host key is UNKNOWN: the server presented ${presented}, and ${where} ${knownHostsName(step.host, step.port)}.`,
         ...others.map((e) => `${at(e)} has its ${e.type} key, which the server did not present: it may have CHANGED.`),
-        ...authorities.map(
-            (e) => `${at(e)} trusts a certificate authority, but the SSH library cannot verify certificates.`,
-        ),
-        ...known.bad.map((bad) => `${bad.file} line ${bad.line} was skipped: ${bad.reason}.`).slice(0, 3),
+        ...authorities.map((e) => `${at(e)} trusts a certificate authority, but ${NO_CERTIFICATES}.`),
+        ...bad.slice(0, 3).map((line) => `${line.file} line ${line.line} was skipped: ${line.reason}.`),
     ];
-    return [
-        [`the host key is UNKNOWN: the server presented ${presented}, and ${where} ${name}.`, ...notes].join(" "),
-        `compare the fingerprint on the server's console (${showKey(key)}). If it is the same, set \`hostKey: "${publicKeyLine(key)}"\`${scan(step, known.files[0])}`,
-    ];
+    return [reason.join(" "), `${verify(key)}${scan(step, files[0])}`];
 }
+
+const NO_CERTIFICATES = "the SSH library cannot verify certificates";
 
 function at(entry: KnownHost): string {
     return `${entry.file} line ${entry.line}`;
 }
 
-/** The command for the server's console, where nobody can sit in between. */
-function showKey(key: Buffer): string {
+/** On the server's console nobody can sit in between. */
+function verify(key: Buffer): string {
     const name = (keyType(key) ?? "").replace(/^ssh-|-sha2.*$/g, "");
-    return `ssh-keygen -lf /etc/ssh/ssh_host_${name || "*"}_key.pub`;
+    const command = `ssh-keygen -lf /etc/ssh/ssh_host_${name || "*"}_key.pub`;
+    const pin = `set \`hostKey: "${publicKeyLine(key)}"\``;
+    return `compare the fingerprint on the server's console (${command}). Only if it is the same, ${pin}`;
 }
 
 /** From here only the first hop can be scanned. */

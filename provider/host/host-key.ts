@@ -39,11 +39,11 @@ const ALGORITHMS: ServerHostKeyAlgorithm[] = [
  */
 export async function hostKeyPolicy(endpoint: Endpoint, step: Step): Promise<HostKeyPolicy> {
     const pins = readPins(endpoint, step);
-    // Files matter only for their @revoked lines when something else decides: then one that cannot be read is no reason to stop.
+    // When something else decides, only the files' @revoked lines matter, and one that cannot be read is no reason to stop.
     const optional = pins.length > 0 || endpoint.insecureIgnoreHostKey === true;
     const known = await readFiles(endpoint, step, optional);
-    const types =
-        pins.length > 0 ? pins.flatMap((pin) => pin.type ?? []) : knownKeyTypes(known.entries, step.host, step.port);
+    const pinned = pins.flatMap((pin) => pin.type ?? []);
+    const types = pins.length > 0 ? pinned : knownKeyTypes(known.entries, step.host, step.port);
     return { algorithms: preferred(types), check: (key) => check(endpoint, step, pins, known, key) };
 }
 
@@ -61,9 +61,8 @@ function check(endpoint: Endpoint, step: Step, pins: Pin[], known: KnownHosts, k
  * compare. The others stay, because "it presented another key" says more than "no common algorithm".
  */
 function preferred(types: readonly string[]): ServerHostKeyAlgorithm[] {
-    const first = ALGORITHMS.filter((algorithm) =>
-        types.includes(algorithm.startsWith("rsa-") ? "ssh-rsa" : algorithm),
-    );
+    const typeOf = (algorithm: string) => (algorithm.startsWith("rsa-") ? "ssh-rsa" : algorithm);
+    const first = ALGORITHMS.filter((algorithm) => types.includes(typeOf(algorithm)));
     return [...first, ...ALGORITHMS.filter((algorithm) => !first.includes(algorithm))];
 }
 
@@ -76,7 +75,7 @@ function readPins(endpoint: Endpoint, step: Step): Pin[] {
             operation: "read hostKey",
             subject: step.subject,
             reason: `the pinned host key cannot be read: ${pins}`,
-            cure: 'give `hostKey: "ssh-ed25519 AAAA..."`, one line of `ssh-keyscan` without the host, or `"SHA256:..."`',
+            cure: 'give `hostKey: "ssh-ed25519 AAAA..."`, a line of ssh-keyscan, or `"SHA256:..."`',
         });
     });
 }
@@ -105,14 +104,7 @@ function defaultFiles(): string[] {
 }
 
 function unreadable(endpoint: Endpoint, step: Step, file: string, code: string | undefined): NviError {
-    return failure(endpoint, {
-        kind: "host-key",
-        operation: "read known_hosts",
-        subject: step.subject,
-        reason: `${file} cannot be read (${code ?? "unknown error"}), so the server's host key cannot be checked`,
-        cure:
-            code === "ENOENT"
-                ? "correct `knownHosts`, or pin the key with `hostKey`"
-                : `make ${file} readable, or pin the key with \`hostKey\``,
-    });
+    const reason = `${file} cannot be read (${code ?? "unknown error"}), so the server's host key cannot be checked`;
+    const cure = `${code === "ENOENT" ? "correct `knownHosts`" : `make ${file} readable`}, or pin the key with \`hostKey\``;
+    return failure(endpoint, { kind: "host-key", operation: "read known_hosts", subject: step.subject, reason, cure });
 }

@@ -38,7 +38,10 @@ export function watch(client: Client, stream: Stream, seconds: number, dead: (re
     return stop;
 }
 
-/** Any global request must be answered, if only with "failure". To cancel a forwarding that is not there is one that ssh2 offers, and that changes nothing. */
+/**
+ * Any global request must be answered, if only with "failure". To cancel a forwarding that is not there is one that ssh2
+ * offers, and that changes nothing.
+ */
 function probe(client: Client): void {
     try {
         client.unforwardIn("localhost", 1, () => undefined);

@@ -67,7 +67,7 @@ export function judgeHostKey(entries: readonly KnownHost[], host: string, port: 
 
     const plain = entries.filter((e) => e.marker === undefined);
     const own = plain.filter((e) => matches(names[0], e.hosts));
-    // OpenSSH falls back to the name without a port, but only to accept: a server behind a forwarded port is often another one.
+    // OpenSSH falls back to the name without a port, but only to accept: behind a forwarded port is often another server.
     const known = own.find(same) ?? plain.find((e) => same(e) && names.some((n) => matches(n, e.hosts)));
     if (known) return { status: "known", entry: known };
 

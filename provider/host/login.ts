@@ -88,7 +88,7 @@ class Login {
             // Called again at each new key exchange of a long connection.
             hostVerifier: (key: Buffer) => (this.#refused = hostKey.check(key)) === undefined,
             authHandler: this.#auth.next,
-            // ssh2's own timers cannot be unreferenced and would keep an idle process alive; see deadline.ts and keepalive.ts.
+            // ssh2's own timers cannot be unreferenced, and would keep an idle process alive: see keepalive.ts.
             readyTimeout: 0,
             keepaliveInterval: 0,
             debug: debugPrinter(this.plan.endpoint, step),
@@ -121,7 +121,7 @@ class Login {
 
     #authError(why = "the server refused the login"): NviError {
         const { user } = this.plan.step;
-        const cure = `see the server's log, and whether ${user} may log in this way (authorized_keys, PermitRootLogin). ${ONCE}`;
+        const cure = `see the server's log, and whether ${user} may log in so (authorized_keys, PermitRootLogin). ${ONCE}`;
         return this.#error("authentication", `${why}; ${this.#auth.explain()}`, cure, `log in as ${user}`);
     }
 

@@ -26,7 +26,7 @@ export function publicKeyLine(key: Buffer): string {
  * - `SHA256:...`, best with its type before it: `ssh-ed25519 SHA256:...`
  * - a line of `ssh-keygen -l`: `256 SHA256:... comment (ED25519)`
  *
- * @returns the pins, or what is wrong with the text, in words that do not repeat it: it may be a secret pasted by mistake.
+ * @returns the pins, or what is wrong with the text, without repeating it: it may be a secret pasted by mistake.
  */
 export function parsePins(text: string): Pin[] | string {
     const lines = text.split(/\r?\n/).map((line) => line.trim());
@@ -68,8 +68,7 @@ function parseKey(words: string[]): Pin | string {
     const base64 = words[at]!;
     const inside = keyType(Buffer.from(base64, "base64"));
     if (!inside) return "its key is cut short";
-    if (inside.includes("-cert-v01@"))
-        return "it is a certificate, which the SSH library cannot verify: give the host key itself";
+    if (inside.includes("-cert-v01@")) return "it is a certificate, which the SSH library cannot verify: give the key";
     const key = decodeKey(words[at - 1] ?? inside, base64);
     return typeof key === "string" ? key : { type: inside, fingerprint: fingerprint(key) };
 }

@@ -1,4 +1,5 @@
 import { utils, type ParsedKey } from "ssh2";
+import { keyType } from "./known-hosts";
 
 /** Why a private key is of no use, following its name: "cannot be decrypted ...". Never a part of the key. */
 export interface KeyProblem {
@@ -10,11 +11,12 @@ export interface KeyProblem {
 export function parsePrivateKey(text: string, passphrase: string | undefined): ParsedKey | KeyProblem {
     const unusable = unsupported(text);
     if (unusable) return unusable;
-    // The type comes from the file's clear head: ssh2 finds a FIDO key out only after decrypting it.
     const parsed = parse(text, passphrase || undefined);
-    if (parsed instanceof Error) return explain(text, parsed.message, passphrase);
-    return parsed;
+    if (parsed instanceof Error) return explain(text, parsed.message);
+    return parsed.isPrivateKey() ? parsed : PUBLIC_KEY;
 }
+
+const PUBLIC_KEY: KeyProblem = { problem: "is a public key", cure: "give the private key that belongs to it" };
 
 /** ssh2 answers with an error, but Node's own crypto may throw one; and for some formats it answers a list. */
 function parse(text: string, passphrase: string | undefined): ParsedKey | Error {
@@ -29,7 +31,8 @@ function parse(text: string, passphrase: string | undefined): ParsedKey | Error 
 
 function unsupported(text: string): KeyProblem | undefined {
     const head = text.trim().split(/\s+/, 1)[0] ?? "";
-    const type = openSshType(text) ?? head;
+    // ssh2 finds a FIDO key out only after decrypting it, and then names no reason that helps.
+    const type = openSshHead(text)?.type ?? head;
     if (/^sk-|^webauthn-/.test(type)) {
         return {
             problem: "belongs to a FIDO token, which the SSH library cannot use",
@@ -42,8 +45,7 @@ function unsupported(text: string): KeyProblem | undefined {
             cure: "give a private key that the server knows by itself (authorized_keys)",
         };
     }
-    if (/^(ssh|ecdsa)-/.test(head))
-        return { problem: "is a public key", cure: "give the private key that belongs to it" };
+    if (/^(ssh|ecdsa)-/.test(head) || /^---- ?-?BEGIN .*PUBLIC KEY/m.test(text)) return PUBLIC_KEY;
     if (text.includes("-----BEGIN PRIVATE KEY-----") || text.includes("-----BEGIN ENCRYPTED PRIVATE KEY-----")) {
         return {
             problem: "is in PKCS#8 form, which the SSH library cannot read",
@@ -59,36 +61,36 @@ function unsupported(text: string): KeyProblem | undefined {
     return undefined;
 }
 
-function explain(text: string, message: string, passphrase: string | undefined): KeyProblem {
-    if (/no passphrase given/.test(message))
+function explain(text: string, message: string): KeyProblem {
+    if (/no passphrase given/.test(message)) {
         return { problem: "is encrypted, and no passphrase is given", cure: "give it as `privateKeyPassword`" };
-    if (passphrase && isEncrypted(text))
+    }
+    if (isEncrypted(text)) {
         return { problem: "cannot be decrypted: is the passphrase right?", cure: "correct `privateKeyPassword`" };
-    return {
-        problem: "is not a private key that can be read: it is damaged, or of an unknown form",
-        cure: "try: ssh-keygen -y -f FILE",
-    };
+    }
+    const problem = "is not a private key that can be read: it is damaged, or of an unknown form";
+    return { problem, cure: "try: ssh-keygen -y -f FILE" };
 }
 
 function isEncrypted(text: string): boolean {
-    return /^(Proc-Type: 4,ENCRYPTED|Encryption: (?!none))/m.test(text) || text.includes("BEGIN OPENSSH PRIVATE KEY");
+    const cipher = openSshHead(text)?.cipher ?? "none";
+    return cipher !== "none" || /^(Proc-Type: 4,ENCRYPTED|Encryption: (?!none))/m.test(text);
 }
 
-/** The type in the clear head of an OpenSSH key file, which is there even when the rest is encrypted. */
-function openSshType(text: string): string | undefined {
-    const body = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]+?)-----END/.exec(text)?.[1];
+/** The clear head of an OpenSSH key file, which is there even when the rest is encrypted. */
+function openSshHead(text: string): { cipher: string; type: string } | undefined {
+    const body = /-----BEGIN OPENSSH PRIVATE KEY-----([^-]+)/.exec(text)?.[1];
     if (!body) return undefined;
     const data = Buffer.from(body, "base64");
     let at = "openssh-key-v1\0".length;
     const next = (): Buffer => {
-        const end = at + 4 + (at + 4 <= data.length ? data.readUInt32BE(at) : 0);
-        const field = data.subarray(at + 4, end);
-        at = end;
+        const length = at + 4 <= data.length ? data.readUInt32BE(at) : 0;
+        const field = data.subarray(at + 4, at + 4 + length);
+        at += 4 + length;
         return field;
     };
-    // Cipher, key derivation and its options; then the count of keys, four bytes.
-    for (let i = 0; i < 3; i++) next();
+    const [cipher] = [next(), next(), next()];
+    // The count of keys, always 1.
     at += 4;
-    const publicKey = next();
-    return publicKey.length > 4 ? publicKey.toString("latin1", 4, 4 + publicKey.readUInt32BE(0)) : undefined;
+    return { cipher: cipher.toString("latin1"), type: keyType(next()) ?? "" };
 }

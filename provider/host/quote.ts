@@ -6,20 +6,16 @@ const LONGEST_COMMAND = 96 * 1024;
 /**
  * One word for a POSIX shell, so that the shell passes it on as it is.
  *
- * A login shell that is not POSIX sees our quotes first. An apostrophe is therefore written `'"'"'`, without the backslash of the
- * usual form, which fish takes for an escape when quotes are nested. What remains: inside quotes fish reads `\\`
- * and `\'` as escapes, csh stops at a line break and expands `!`. Commands that keep clear of these work in every login shell.
+ * A login shell that is not POSIX sees our quotes first. An apostrophe is therefore written `'"'"'`, without the
+ * backslash of the usual form, which fish takes for an escape when quotes are nested. What remains: inside quotes fish
+ * reads `\\` and `\'` as escapes, and csh stops at a line break and expands `!`. Commands that keep clear of these work in
+ * every login shell.
  *
  * @throws NviError `invalid` for a NUL byte, which no argument can carry.
  */
 export function shellQuote(word: string): string {
     if (word.includes("\0")) {
-        throw new NviError({
-            kind: "invalid",
-            operation: "quote",
-            subject: "a command",
-            reason: "a word of it contains a NUL byte, which no command line can carry",
-        });
+        throw invalid("a word of it contains a NUL byte, which no command line can carry");
     }
     return /^[A-Za-z0-9_/.:@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
 }
@@ -34,14 +30,11 @@ export function shellQuote(word: string): string {
  */
 export function loginShellLine(script: string, prefix = ""): string {
     const line = `env LC_ALL=C ${prefix ? `${prefix} ` : ""}sh -c ${shellQuote(script)}`;
-    if (Buffer.byteLength(line) > LONGEST_COMMAND) {
-        throw new NviError({
-            kind: "invalid",
-            operation: "quote",
-            subject: "a command",
-            reason: `it is ${Buffer.byteLength(line)} bytes long, and ${LONGEST_COMMAND} is the most that a command line takes`,
-            cure: "send the data by standard input",
-        });
-    }
-    return line;
+    const length = Buffer.byteLength(line);
+    if (length <= LONGEST_COMMAND) return line;
+    throw invalid(`it has ${length} bytes, and a command line takes no more than ${LONGEST_COMMAND}`, "send data by stdin");
+}
+
+function invalid(reason: string, cure?: string): NviError {
+    return new NviError({ kind: "invalid", operation: "quote", subject: "a command", reason, cure });
 }

@@ -8,7 +8,7 @@ export const REDACTED = "[redacted]";
 /** Replacing one or two letters would garble every message, and tell them by the gaps. */
 const SHORTEST_SECRET = 3;
 
-/** A line of a key's body: 64 or 70 characters, except the last. Shorter tails say too little to be worth a garbled message. */
+/** A line of a key's body has 64 or 70 characters, and the last one less: too few to be worth a garbled message. */
 const SHORTEST_KEY_LINE = 16;
 
 /**

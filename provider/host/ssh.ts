@@ -1,7 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { Socket } from "node:net";
 import type { Client } from "ssh2";
-import type { ErrorKind, NviError } from "../model/errors";
 import { Channels } from "./channels";
 import { dial, type Way } from "./dial";
 import type { Endpoint } from "./endpoint";
@@ -10,7 +9,7 @@ import { labelOf } from "./hops";
 import { watch } from "./keepalive";
 import { loginShellLine } from "./quote";
 import { failure } from "./redact";
-import { SudoGate, sudoCall } from "./sudo";
+import { SudoGate, sudoCall, type SudoTalk } from "./sudo";
 
 export type { ExecResult } from "./exec";
 export { shellQuote } from "./quote";
@@ -33,7 +32,8 @@ export interface Session {
     /** Whether the connection still stands, as far as is known. */
     readonly alive: boolean;
     /**
-     * Runs a POSIX shell command as the login user, without a terminal, with LC_ALL=C. An exit status other than 0 is an answer, not an error.
+     * Runs a POSIX shell command as the login user, without a terminal, with LC_ALL=C. An exit status other than 0 is an
+     * answer, not an error.
      *
      * @throws NviError `disconnected` when the connection or the answer is cut short: the command may or may not have run;
      * `timeout`; `protocol`; `preflight` when the server opens no channel.
@@ -51,7 +51,7 @@ export interface Session {
 
 /** How a connection is used. */
 export interface ConnectOptions {
-    /** Commands that run at once, at most; the rest waits. sshd allows 10 by default (MaxSessions). @default 4, and 1 for dropbear */
+    /** Commands that run at once, at most; the rest waits. sshd allows 10 (MaxSessions). @default 4, and 1 for dropbear */
     channels?: number;
 }
 
@@ -66,7 +66,8 @@ const GOODBYE_MS = 1000;
  * Dials a router through its bastions, and logs in. Always a new connection; see {@link Pool} for shared ones.
  * While no command runs, the connection does not keep the process alive.
  *
- * @throws NviError `unreachable`, `host-key`, `authentication`, `privilege`, `invalid`, `timeout` or `protocol`, with the hop as its subject.
+ * @throws NviError with the hop as its subject: `unreachable`, `host-key`, `authentication`, `privilege`, `invalid`,
+ * `timeout`, `protocol`, or `disconnected` when a bastion was lost meanwhile.
  */
 export async function connect(endpoint: Endpoint, options: ConnectOptions = {}): Promise<Session> {
     return new SshSession(endpoint, await dial(endpoint), options);
@@ -91,7 +92,7 @@ class SshSession implements Session {
         this.#clients = way.clients;
         this.#client = way.clients.at(-1)!;
         this.#socket = way.socket;
-        // dropbear (2022.83, OpenWrt) mixes up commands that run side by side, and dies of it; OpenSSH's client sees the same.
+        // dropbear 2022.83 (OpenWrt) mixes up commands that run side by side, and dies of it, under OpenSSH's client, too.
         this.#channels = new Channels(way.banner.includes("dropbear") ? 1 : (options.channels ?? CHANNELS));
         // One listener a running command is no leak, however many channels there are.
         setMaxListeners(0, this.#lost.signal);
@@ -100,9 +101,8 @@ class SshSession implements Session {
             client.on("error", (error: Error) => this.#lose(`${who} was lost: ${error.message}`));
             client.on("close", () => this.#lose(`${who} was closed by the other side`));
         }
-        this.#unwatch = watch(this.#client, way.stream, endpoint.keepalive ?? KEEPALIVE_S, (reason) =>
-            this.#lose(reason),
-        );
+        const dead = (reason: string): void => this.#lose(reason);
+        this.#unwatch = watch(this.#client, way.stream, endpoint.keepalive ?? KEEPALIVE_S, dead);
         this.#socket.unref();
     }
 
@@ -134,15 +134,9 @@ class SshSession implements Session {
 
     async #execBySudo(command: string, options: ExecOptions, started: () => void): Promise<ExecResult> {
         const job = this.#job("", command, options);
-        const refused = (kind: ErrorKind, reason: string, cure: string, output: string) =>
-            job.fail(kind, reason, { cure, output });
-        const password = this.#endpoint.sudoPassword || undefined;
-        const { line, prologue } = sudoCall(
-            command,
-            password,
-            { user: this.#user, started, refused },
-            this.#plainPrompt,
-        );
+        const refused: SudoTalk["refused"] = (kind, reason, cure, output) => job.fail(kind, reason, { cure, output });
+        const talk: SudoTalk = { user: this.#user, password: this.#endpoint.sudoPassword || undefined, started, refused };
+        const { line, prologue } = sudoCall(command, talk, this.#plainPrompt);
         try {
             return await this.#run({ ...job, line, prologue });
         } catch (error) {
@@ -152,20 +146,10 @@ class SshSession implements Session {
         }
     }
 
-    #job(
-        line: string,
-        command: string,
-        { stdin, timeoutMs = TIMEOUT_MS, operation = "run a command" }: ExecOptions,
-    ): Job {
-        const fail = (kind: ErrorKind, reason: string, more: { cure?: string; output?: string } = {}): NviError =>
-            failure(this.#endpoint, {
-                kind,
-                operation,
-                subject: this.label,
-                reason,
-                command: shorten(command),
-                ...more,
-            });
+    #job(line: string, command: string, options: ExecOptions): Job {
+        const { stdin, timeoutMs = TIMEOUT_MS, operation = "run a command" } = options;
+        const common = { operation, subject: this.label, command: shorten(command) };
+        const fail: Job["fail"] = (kind, reason, more) => failure(this.#endpoint, { kind, reason, ...common, ...more });
         return { line, stdin, timeoutMs, lost: this.#lost.signal, fail };
     }
 
@@ -175,9 +159,8 @@ class SshSession implements Session {
             return await this.#channels.run(() => runOnChannel(this.#client, job));
         } catch (error) {
             if (!(error instanceof ChannelRefused)) throw error;
-            throw job.fail("preflight", `the server opens no channel for a command (${error.message})`, {
-                cure: "set MaxSessions to 1 or more in its sshd_config; 10 is the default",
-            });
+            const cure = "set MaxSessions to 1 or more in its sshd_config; 10 is the default";
+            throw job.fail("preflight", `the server opens no channel for a command (${error.message})`, { cure });
         } finally {
             if (!this.#channels.busy) this.#socket.unref();
         }

@@ -7,7 +7,7 @@ import { explainRefusal } from "./sudo-errors";
 /** sudo may look the host's own name up in a dead DNS first, and PAM delays after a wrong password. */
 const SUDO_LIMIT_MS = 30_000;
 
-/** How an old sudo-rs (0.2.2 of Ubuntu 24.04) asks, which does not know `-p`; newer ones put our prompt in the place of `authenticate`. */
+/** How sudo-rs 0.2.2 (Ubuntu 24.04) asks, which knows no `-p`. Later ones put our prompt in the place of `authenticate`. */
 const OLD_SUDO_RS_PROMPT = "[sudo: authenticate]";
 
 /** A command's way through sudo. */
@@ -21,22 +21,30 @@ export interface SudoCall {
  *
  * The script's first act is to print a random mark on stderr. Only then is its input sent, because sudo with cached
  * credentials, or without need of a password, reads none: a password line sent blindly would become the script's input,
- * and input sent early would be tried as a password, or swallowed (sudo-rs 0.2.5 of Debian 13 reads more than its line). The password goes out only in answer to a prompt with another random mark.
+ * and input sent early would be tried as a password, or swallowed (sudo-rs 0.2.5 of Debian 13 reads more than its line).
+ * The password goes out only in answer to a prompt with another random mark.
+ *
+ * @throws what `talk.refused` makes, when no line can carry the password.
  */
-export function sudoCall(script: string, password: string | undefined, talk: SudoTalk, plainPrompt = false): SudoCall {
+export function sudoCall(script: string, talk: SudoTalk, plainPrompt = false): SudoCall {
+    if (talk.password && /[\r\n]/.test(talk.password)) {
+        throw talk.refused("privilege", "`sudoPassword` has a line break in it", "take it out: sudo reads one line", "");
+    }
     const mark = `nvi-started-${randomBytes(12).toString("hex")}`;
     const prompt = plainPrompt ? OLD_SUDO_RS_PROMPT : `nvi-password-${randomBytes(12).toString("hex")}`;
-    const how = password === undefined ? "sudo -n --" : `sudo -S ${plainPrompt ? "" : `-p ${prompt} `}--`;
+    const how = talk.password === undefined ? "sudo -n --" : `sudo -S ${plainPrompt ? "" : `-p ${prompt} `}--`;
     return {
         line: loginShellLine(`echo ${mark} >&2; ${script}`, how),
-        prologue: new SudoPrologue(mark, prompt, password, talk),
+        prologue: new SudoPrologue(mark, prompt, talk),
     };
 }
 
-/** Who is told how the talk with sudo goes. */
+/** What the talk with sudo needs, and whom it tells. */
 export interface SudoTalk {
     /** The login user, for messages. */
     user: string;
+    /** The password for sudo, if there is one. */
+    password?: string;
     /** Called when sudo let the command start. */
     started(): void;
     /** Makes the error from a reason, a cure, and what sudo said; `timeout` when sudo said nothing final. */
@@ -48,15 +56,13 @@ export class SudoPrologue implements Prologue {
     readonly limitMs = SUDO_LIMIT_MS;
     readonly #mark: Buffer;
     readonly #prompt: string;
-    readonly #password: string | undefined;
     readonly #talk: SudoTalk;
     #heard: Buffer = Buffer.alloc(0);
     #answered = 0;
 
-    constructor(mark: string, prompt: string, password: string | undefined, talk: SudoTalk) {
+    constructor(mark: string, prompt: string, talk: SudoTalk) {
         this.#mark = Buffer.from(`${mark}\n`);
         this.#prompt = prompt;
-        this.#password = password;
         this.#talk = talk;
     }
 
@@ -71,8 +77,9 @@ export class SudoPrologue implements Prologue {
         const asked = this.#text().split(this.#prompt).length - 1;
         if (asked <= this.#answered) return "wait";
         this.#answered = asked;
-        // sudo asks again after a wrong password. The end of input makes it give up without a second wrong one.
-        return asked === 1 && this.#password !== undefined ? { say: `${this.#password}\n` } : "stop";
+        // sudo asks again after a wrong password. At the end of its input it gives up; but sudo-rs takes that for two empty
+        // passwords more, and nothing that we can send stops it.
+        return asked === 1 && this.#talk.password !== undefined ? { say: `${this.#talk.password}\n` } : "stop";
     }
 
     /** Whether sudo is one that does not know `-p`; then nothing ran and no password was sent. */
@@ -86,7 +93,7 @@ export class SudoPrologue implements Prologue {
         const { reason, cure } = explainRefusal({
             user: this.#talk.user,
             said,
-            hasPassword: this.#password !== undefined,
+            hasPassword: this.#talk.password !== undefined,
             asked,
             code,
         });

@@ -73,17 +73,32 @@ function toFaults(issue: Issue, above: PropertyKey[], inputs: unknown): Fault[] 
     if (issue.code === "invalid_union") return unionFaults(issue, path, inputs);
     if (issue.code === "invalid_key") return issue.issues.map((inner) => ({ path, reason: inner.message }));
     const missing = issue.code === "invalid_type" && valueAt(inputs, path) === undefined;
-    return [{ path, reason: missing ? "is required" : issue.message === "Invalid input" ? "has the wrong type" : issue.message.replace(/^Invalid input: /, "is wrong: ") }];
+    return [{ path, reason: missing ? "is required" : wording(issue) }];
 }
 
-/** Of a union's branches, the one that got furthest knows best what is wrong. */
+function wording(issue: Issue): string {
+    if (issue.code === "invalid_type" && ["object", "record"].includes(issue.expected)) return "is not an object";
+    return issue.message.replace(/^Invalid input: /, "is wrong: ");
+}
+
+/** Of a union's branches that take a value of this type, the one that got furthest knows best what is wrong. */
 function unionFaults(issue: Extract<Issue, { code: "invalid_union" }>, path: (string | number)[], inputs: unknown): Fault[] {
     const branches = (issue.errors as Issue[][] | undefined) ?? [];
-    const depth = (issues: Issue[]) => Math.max(0, ...issues.map((inner) => (inner.code === "invalid_type" && inner.path.length === 0 ? -1 : inner.path.length)));
-    const typed = branches.filter((issues) => !issues.some((inner) => inner.code === "invalid_type" && inner.path.length === 0));
-    const best = (typed.length > 0 ? typed : branches).sort((a, b) => depth(b) - depth(a) || a.length - b.length)[0];
-    if (!best || best.length === 0) return [{ path, reason: issue.message === "Invalid input" ? "is none of the forms that this property takes" : issue.message }];
-    return best.flatMap((inner) => toFaults(inner, path, inputs));
+    // A discriminator has no branches; its message lists the words.
+    if (branches.length === 0) return [{ path, reason: issue.message }];
+    if (valueAt(inputs, path) === undefined) return [{ path, reason: "is required" }];
+    const depth = (issues: Issue[]) => Math.max(0, ...issues.map((inner) => inner.path.length));
+    const [best] = branches.filter((issues) => !issues.some(isOfAnotherType)).sort((a, b) => depth(b) - depth(a) || a.length - b.length);
+    return best ? best.flatMap((inner) => toFaults(inner, path, inputs)) : [{ path, reason: noneOf(branches) }];
+}
+
+const isOfAnotherType = (issue: Issue): boolean => issue.path.length === 0 && (issue.code === "invalid_type" || issue.code === "invalid_value");
+
+/** Says which types would do: "is neither a string nor a list". */
+function noneOf(branches: readonly Issue[][]): string {
+    const forms = branches.map((issues) => issues.find(isOfAnotherType)!).map((issue) => (issue.code === "invalid_value" ? issue.values.map((value) => JSON.stringify(value)).join(", ") : wording(issue).replace(/^is not /, "")));
+    const [last, ...others] = [...new Set(forms)].reverse();
+    return others.length === 0 ? `is not ${last}` : `is neither ${others.reverse().join(", ")} nor ${last}`;
 }
 
 function valueAt(value: unknown, path: readonly (string | number)[]): unknown {

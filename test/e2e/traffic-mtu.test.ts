@@ -121,11 +121,14 @@ describe.each(families)("$family", (words) => {
             }
         });
 
-        it.each(uplinks)("tells an outside client of %s that the machine behind a forward is gone", async (uplink) => {
-            const to = words[uplink];
-            const result = await unspoofed(office.lab, async () => await probeWithIcmp(node("internet"), { to, port: 8081, timeoutMs: 6000 }, gatewayNic[uplink]));
-            expect(result).toMatchObject({ ok: false, error: "unreachable" });
-            for (const packet of expectQuoted(result.icmp, words.internet, to, words.family === "IPv4" ? { icmpType: 3, icmpCode: 1 } : { icmpType: 1, icmpCode: 3 })) expect(packet.source).toBe(to);
+        it("tells outside clients of either uplink that the machine behind a forward is gone", async () => {
+            const ask = async (uplink: UplinkName) => await probeWithIcmp(node("internet"), { to: words[uplink], port: 8081, timeoutMs: 6000 }, gatewayNic[uplink]);
+            const results = await unspoofed(office.lab, async () => await Promise.all(uplinks.map(ask)));
+            for (const [i, uplink] of uplinks.entries()) {
+                expect(results[i]).toMatchObject({ ok: false, error: "unreachable" });
+                const about = words.family === "IPv4" ? { icmpType: 3, icmpCode: 1 } : { icmpType: 1, icmpCode: 3 };
+                for (const packet of expectQuoted(results[i]!.icmp, words.internet, words[uplink], about)) expect(packet.source).toBe(words[uplink]);
+            }
         });
     });
 
@@ -157,11 +160,11 @@ describe("a LAN smaller than the uplinks", () => {
     beforeAll(async () => {
         for (const [name, nic] of [["router", "isp2"], ["gw2", "cust"]] as const) await node(name).observe(["ip", "link", "set", nic, "mtu", "1500"]);
         for (const { server } of families) await office.lab.router.observe(["ip", "route", "add", server, "dev", "lan0", "mtu", "1280"]);
-        await forgetMtus("internet", "server");
     });
 
     const both = families.flatMap((words) => uplinks.map((uplink) => ({ family: words.family, words, uplink })));
     it.each(both)("tells an outside client of $uplink what fits, in $family, about the address that it dialled", async ({ words, uplink }: { words: FamilyWords; uplink: UplinkName }) => {
+        await forgetMtus("internet", "server");
         const to = words[uplink];
         const result = await unspoofed(office.lab, async () => await probeWithIcmp(node("internet"), { to, port: 8080, bytes: 200_000, timeoutMs: 10_000 }, gatewayNic[uplink]));
         expect(result).toMatchObject({ ok: true, node: "server" });

@@ -7,6 +7,9 @@ import type { Snapshot } from "../snapshot";
 const identity = (route: Pick<Route, "family" | "table" | "to" | "metric">): string =>
     routeKey({ ...route, metric: route.metric ?? DEFAULT_METRIC[route.family] });
 
+/** IPv6 takes a deletion without metric for one of any metric. */
+const exactly = (route: Route): Route => (route.metric === undefined && route.family === 6 ? { ...route, metric: DEFAULT_METRIC[6] } : route);
+
 const isOurs = (found: ObservedRoute): boolean => found.protocol === PROTOCOL;
 
 /** Several routes may share an identity: `ip route append` makes such. */
@@ -52,7 +55,7 @@ export const routesKind: Kind<Routes> = {
         return found.length === 0 ? undefined : `route table ${routes.table} is in use: it has ${found.length} routes, the first ${keyOf(found[0]!)} ${routeValue(found[0]!)}`;
     },
 
-    isMarked: (routes, snapshot) => (snapshot.routes.get(routes.table) ?? []).every(isOurs),
+    isMarked: (routes, snapshot) => (snapshot.routes.get(routes.table) ?? []).some(isOurs),
 
     ensure(routes, { snapshot }) {
         const found = foundRoutes(routes, snapshot);
@@ -60,7 +63,7 @@ export const routesKind: Kind<Routes> = {
         for (const route of routes.routes) {
             const same = found.get(identity(route)) ?? [];
             const kept = same.find((one) => valueFor(route, one) === routeValue(route)) ?? same[0];
-            if (!kept) steps.push(step(routes, routeKey(route), [routeCommand("add", route)], [routeCommand("del", route)]));
+            if (!kept) steps.push(step(routes, routeKey(route), [routeCommand("add", route)], [routeCommand("del", exactly(route))]));
             else if (valueFor(route, kept) !== routeValue(route)) {
                 steps.push(step(routes, routeKey(route), [routeCommand("replace", route)], [routeCommand("replace", kept, kept.protocol)]));
             }

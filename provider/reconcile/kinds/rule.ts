@@ -23,8 +23,8 @@ export const ruleKind: Kind<Rule> = {
         return other && `priority ${rule.priority} of ${ipFamily(rule.family)} rules is in use by somebody else (${valueOf(other, rule)})`;
     },
 
-    // Those of others are told from ours by protocol wherever rules are looked at.
-    isMarked: () => false,
+    // Ours are told from others' by protocol wherever they are looked at.
+    isMarked: () => true,
 
     ensure(rule, { snapshot }) {
         const label = ruleKey(rule);

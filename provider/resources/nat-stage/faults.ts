@@ -33,7 +33,7 @@ export function stageFaults(inputs: Checkable): Fault[] {
 function deviceFaults(inputs: Checkable): Fault[] {
     const inside = inputs.inside ?? [];
     const uplinks = Object.entries(inputs.uplinks ?? {}).filter(([, uplink]) => uplink !== undefined);
-    const devices = uplinks.map(([name, uplink]) => ({ device: deviceOf(name, uplink as { device?: string }), path: ["uplinks", name] as Path }));
+    const devices = uplinks.map(([name, uplink]) => ({ device: deviceOf(name, uplink as { device?: string }), path: ["uplinks", name, ...(uplink?.device === undefined ? [] : ["device"])] as Path }));
     const nvi = inputs.interface === undefined ? [] : [inputs.interface, peerOf(inputs.interface)];
     const all = [...inside.map((device, i) => ({ device, path: ["inside", i] as Path })), ...devices];
     const found = all.filter(({ device }) => device !== undefined && nvi.includes(device)).map(({ path }) => ({ path, reason: "is the NVI itself: what comes out of it would go in again" }));

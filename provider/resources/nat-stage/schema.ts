@@ -40,7 +40,7 @@ const exempt = z.strictObject({
     to: prefix("10.99.0.0/16"),
 });
 
-export const translation = z.discriminatedUnion("kind", [snat, dnat, fixed, exempt], { error: 'has a kind that is none of "snat", "dnat", "static", "exempt"' });
+export const translation = z.discriminatedUnion("kind", [snat, dnat, fixed, exempt], { error: 'is none of "snat", "dnat", "static", "exempt"' });
 
 /** What the NAT stage and the whole have in common. */
 export const stage = {

@@ -37,7 +37,8 @@ function uplinkChain(name: string, inputs: NatStageInputs): Chain {
 
 /** Sources that nobody out there can have. The kernel itself refuses the first kind in IPv4 only. */
 function guard(inputs: NatStageInputs, all: string, uplinks: readonly string[]): TableRule[] {
-    const rules = [{ id: "own source", text: `iifname ${all} fib saddr type local drop` }];
+    // The router hears its own broadcasts and multicasts on the NIC that they left by.
+    const rules = [{ id: "own source", text: `iifname ${all} fib saddr type local fib daddr type != { broadcast, multicast } drop` }];
     if (uplinks.length === 0) return rules;
     rules.push({ id: "inside source", text: `iifname ${nics(uplinks)} fib saddr oifname ${nics(inputs.inside)} drop` });
     for (const family of FAMILIES) {

@@ -105,6 +105,29 @@ describe("an agent", () => {
         }
     });
 
+    test("after its keys were refused, the password is not sent to a server that takes none", async () => {
+        const keysOnly = await Server.start({ config: ["PasswordAuthentication no"] });
+        try {
+            const error = await refusal(at(keysOnly, { user: "deploy", agentSocketPath: socket, password }));
+            expect(error.message).toContain("not tried: password");
+        } finally {
+            await keysOnly.stop();
+        }
+    });
+
+    test("one that will not sign is named, and the next way is taken", async () => {
+        const file = join(server.dir, "agent-shy");
+        server.authorize(await keygen(file, { comment: "agent-shy" }));
+        // -c: the agent asks before each use, here a program that says no.
+        const shy = join(server.dir, "shy.sock");
+        const reluctant = new Child(["ssh-agent", "-D", "-a", shy], { stdin: "", env: { ...process.env, SSH_ASKPASS: "/bin/false", SSH_ASKPASS_REQUIRE: "force" } });
+        await reluctant.waitFor(/SSH_AUTH_SOCK/);
+        await run(["ssh-add", "-c", file], { env: { ...process.env, SSH_AUTH_SOCK: shy } });
+        expect((await refusal(at(server, { agentSocketPath: shy }))).message).toMatch(/tried: agent key agent-shy .*; agent: Agent responded with failure/);
+        expect(await whoami(at(server, { user: "deploy", agentSocketPath: shy, password }))).toBe("deploy");
+        await reluctant.stop();
+    });
+
     test("a key of it and a password are two factors", async () => {
         const both = await Server.start({ config: ["AuthenticationMethods publickey,password"] });
         try {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { connect, type Session } from "../../../provider/host/ssh";
 import type { NviError } from "../../../provider/model/errors";

@@ -55,6 +55,8 @@ const refused: [string, string, string | undefined, RegExp][] = [
     ["rubbish", "hunter2", undefined, /unknown form/],
     ["empty", " ", undefined, /unknown form/],
     ["a public key", readFileSync(join(dir, "plain.pub"), "utf8"), undefined, /public key/],
+    ["a public key, RFC 4716", execFileSync("ssh-keygen", ["-e", "-f", join(dir, "plain.pub")]).toString(), undefined, /public key/],
+    ["damaged, with a passphrase", plain.split("\n").filter((_, i) => i !== 2).join("\n"), "x", /damaged/],
     ["PKCS#8", pkcs8, undefined, /PKCS#8/],
     ["a FIDO key", fidoKey(), undefined, /FIDO/],
     ["a FIDO public key", "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5", undefined, /FIDO/],

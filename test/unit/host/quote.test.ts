@@ -70,6 +70,6 @@ describe("loginShellLine", () => {
     });
 
     test("refuses what the kernel would refuse later", () => {
-        expect(() => loginShellLine("x".repeat(200_000))).toThrow(/standard input/);
+        expect(() => loginShellLine("x".repeat(200_000))).toThrow(/send data by stdin/);
     });
 });

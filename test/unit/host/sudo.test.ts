@@ -4,8 +4,8 @@ import { SudoGate, SudoPrologue, sudoCall, type SudoTalk } from "../../../provid
 import { explainRefusal } from "../../../provider/host/sudo-errors";
 
 const error = (kind: NviError["kind"]) => new NviError({ kind, operation: "run", subject: "edge", reason: "no" });
-const talk = (): SudoTalk => ({ user: "ops", started: vi.fn(), refused: (kind, reason) => new NviError({ kind, operation: "run", subject: "edge", reason }) });
-const prologue = (password: string | undefined = "secret") => new SudoPrologue("MARK", "PROMPT", password, talk());
+const talk = (password?: string): SudoTalk => ({ user: "ops", password, started: vi.fn(), refused: (kind, reason) => new NviError({ kind, operation: "run", subject: "edge", reason }) });
+const prologue = () => new SudoPrologue("MARK", "PROMPT", talk("secret"));
 const hear = (p: SudoPrologue, text: string) => p.hear(Buffer.from(text));
 
 describe("SudoPrologue", () => {
@@ -40,7 +40,7 @@ describe("SudoPrologue", () => {
 
     test("two prompts in one piece are a refusal of a password that was not ours", () => expect(hear(prologue(), "PROMPTPROMPT")).toBe("stop"));
 
-    test("ends the input when asked without having a password", () => expect(hear(new SudoPrologue("MARK", "PROMPT", undefined, talk()), "PROMPT")).toBe("stop"));
+    test("ends the input when asked without having a password", () => expect(hear(new SudoPrologue("MARK", "PROMPT", talk()), "PROMPT")).toBe("stop"));
 });
 
 test("a time-out is not a refusal, which would be remembered", () => {
@@ -52,14 +52,16 @@ test("a time-out is not a refusal, which would be remembered", () => {
 
 describe("sudoCall", () => {
     test("never asks without a password, and never has it in the line", () => {
-        expect(sudoCall("id", undefined, talk()).line).toMatch(/^env LC_ALL=C sudo -n -- sh -c 'echo nvi-started-[0-9a-f]{24} >&2; id'$/);
-        expect(sudoCall("id", "hunter2", talk()).line).toMatch(/^env LC_ALL=C sudo -S -p nvi-password-[0-9a-f]{24} -- sh -c /);
-        expect(sudoCall("id", "hunter2", talk()).line).not.toContain("hunter2");
-        expect(sudoCall("id", "hunter2", talk(), true).line).not.toContain(" -p ");
+        expect(sudoCall("id", talk()).line).toMatch(/^env LC_ALL=C sudo -n -- sh -c 'echo nvi-started-[0-9a-f]{24} >&2; id'$/);
+        expect(sudoCall("id", talk("hunter2")).line).toMatch(/^env LC_ALL=C sudo -S -p nvi-password-[0-9a-f]{24} -- sh -c /);
+        expect(sudoCall("id", talk("hunter2")).line).not.toContain("hunter2");
+        expect(sudoCall("id", talk("hunter2"), true).line).not.toContain(" -p ");
     });
 
+    test.each(["a\nb", "a\n", "a\r"])("refuses a password of two lines: %j", (password) => expect(() => sudoCall("id", talk(password))).toThrow(/line break/));
+
     test("sudo-rs 0.2.2 does not know -p", () => {
-        const p = sudoCall("id", "x", talk()).prologue;
+        const p = sudoCall("id", talk("x")).prologue;
         p.hear(Buffer.from("invalid option provided\nusage: sudo -h | -K | -k | -V\n"));
         expect(p.lacksPrompt).toBe(true);
         expect(prologue().lacksPrompt).toBe(false);
