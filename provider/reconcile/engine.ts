@@ -3,7 +3,7 @@ import { NviError } from "../model/errors";
 import type { Artifact, Rendered } from "../syntax/artifact";
 import { parseSnapshot } from "./answer";
 import type { DesiredObject } from "./desired";
-import type { PlanContext, Request, Step } from "./kind";
+import { isWaiting, type PlanContext, type Request, type Step } from "./kind";
 import { kindOf } from "./kinds";
 import { objectKey, type Manifest, type ObjectId, type StoredObject } from "./objects";
 import { preflight, preflightRequests } from "./preflight";
@@ -72,9 +72,9 @@ export function ensure(host: Host, desired: DesiredObject, { known = false } = {
         const artifacts = resolveAll(desired.artifacts, snapshot);
         preflight(desired, artifacts, snapshot, known);
         const saved = { ...inheritedValues(snapshot), ...own?.manifest.saved };
-        const context: PlanContext = { snapshot, saved, held: heldSysctls(desired.id, snapshot) };
+        const context: PlanContext = { snapshot, saved, held: heldSysctls(desired.id, snapshot), made: madeDevices(artifacts) };
         const steps = plan(artifacts, previous, context);
-        const manifest: Manifest = { version: 1, object: objectKey(desired.id), owner: desired.owner, artifacts, saved: keepSaved(artifacts, saved) };
+        const manifest: Manifest = { version: 1, object: objectKey(desired.id), owner: desired.owner, artifacts, nics: knownNics(desired, own, snapshot), saved: keepSaved(artifacts, saved) };
         if (steps.length === 0 && own && !own.pending && JSON.stringify(own.manifest) === JSON.stringify(manifest)) return observedIn(desired, snapshot);
         const after = await applyTransaction(host, transaction(desired, manifest, steps, snapshot));
         return verify(desired, after);
@@ -89,10 +89,10 @@ export function remove(host: Host, desired: DesiredObject): Promise<void> {
         if (own && own.manifest.owner !== desired.owner) throw notOurs(host, desired, own);
         const previous = own?.manifest.artifacts ?? resolveAll(desired.artifacts, first);
         const snapshot = await observeMore(host, desired.artifacts, previous, first, []);
-        const context: PlanContext = { snapshot, saved: { ...own?.manifest.saved }, held: heldSysctls(desired.id, snapshot) };
+        const context: PlanContext = { snapshot, saved: { ...own?.manifest.saved }, held: heldSysctls(desired.id, snapshot), made: new Set() };
         const steps = plan([], own ? previous : unclaimed(previous, snapshot), context);
         // What may still be there, should the removal be cut short.
-        const manifest = own?.manifest ?? { version: 1 as const, object: objectKey(desired.id), owner: desired.owner, artifacts: previous, saved: {} };
+        const manifest = own?.manifest ?? { version: 1 as const, object: objectKey(desired.id), owner: desired.owner, artifacts: previous, nics: [], saved: {} };
         if (own || steps.length > 0) await applyTransaction(host, { ...transaction(desired, manifest, steps, snapshot), remove: true });
         else await host.call("clean");
     });
@@ -142,6 +142,13 @@ function keepSaved(artifacts: readonly Artifact[], saved: Record<string, string>
     return Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+const madeDevices = (artifacts: readonly Artifact[]): Set<string> => new Set(artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer] : [])));
+
+function knownNics(desired: DesiredObject, own: StoredObject | undefined, snapshot: Snapshot): string[] {
+    const before = new Set(own?.manifest.nics);
+    return desired.nics.filter((nic) => snapshot.links.has(nic) || before.has(nic));
+}
+
 function heldSysctls(id: ObjectId, snapshot: Snapshot): Set<string> {
     const others = snapshot.objects.filter((object) => object.key !== objectKey(id));
     return new Set(others.flatMap((object) => object.manifest.artifacts.flatMap((one) => (one.kind === "sysctl" ? [one.path] : []))));
@@ -157,7 +164,7 @@ function verify(desired: DesiredObject, after: Snapshot): Observed {
     const observed = observedIn(desired, after);
     const wanted = renderedOf(desired);
     const keys = [...new Set([...Object.keys(wanted), ...Object.keys(observed.rendered)])];
-    const different = keys.filter((key) => wanted[key] !== observed.rendered[key]);
+    const different = keys.filter((key) => wanted[key] !== observed.rendered[key] && !isWaiting(observed.rendered[key]));
     if (different.length === 0) return observed;
     throw new NviError({
         kind: "tool",

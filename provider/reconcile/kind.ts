@@ -20,7 +20,21 @@ export interface PlanContext {
     saved: Record<string, string>;
     /** Sysctls that other objects hold too: not to be put back. */
     held: ReadonlySet<string>;
+    /** Devices that the same plan makes or brings up. */
+    made: ReadonlySet<string>;
 }
+
+/**
+ * The first of some devices that routes can't lead to now: one that is down or away, like a dialled uplink between two
+ * calls. What needs it waits; everything else goes on.
+ */
+export function awaited(devices: readonly (string | undefined)[], snapshot: Snapshot, made?: ReadonlySet<string>): string | undefined {
+    return devices.find((device) => device !== undefined && !made?.has(device) && !snapshot.links.get(device)?.up);
+}
+
+/** The value of an entry that waits. It is no failure to leave it so, but it differs from what is wanted: the next `up` tries again. */
+export const waitingFor = (device: string): string => `waiting for ${device}`;
+export const isWaiting = (value: string | undefined): boolean => value?.startsWith("waiting for ") ?? false;
 
 /** One line of the script's `requests`. */
 export type Request = readonly string[];

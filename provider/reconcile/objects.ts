@@ -20,6 +20,8 @@ export interface Manifest {
     owner: string;
     /** Every artifact as applied, addresses of NICs resolved. */
     artifacts: Artifact[];
+    /** NICs that were there: one that is away now is no slip of the pen. */
+    nics: string[];
     /** Values of sysctls from before, by path. */
     saved: Record<string, string>;
 }

@@ -32,7 +32,7 @@ export function preflightRequests(desired: Pick<DesiredObject, "diverted" | "cro
 export function preflight(desired: DesiredObject, artifacts: readonly Artifact[], snapshot: Snapshot, known: boolean): void {
     const own = snapshot.objects.find((object) => object.key === objectKey(desired.id));
     const foreign = [...ownership(desired, own), ...claims(desired, artifacts, snapshot)];
-    const findings = [...kernel(snapshot), ...nics(desired, snapshot), ...occupied(artifacts, own, snapshot, known && !own), ...filters(desired, snapshot), ...firewalls(desired, snapshot)];
+    const findings = [...kernel(snapshot), ...nics(desired, own, snapshot), ...occupied(artifacts, own, snapshot, known && !own), ...filters(desired, snapshot), ...firewalls(desired, snapshot)];
     if (foreign.length > 0) throw failure("foreign", snapshot, desired, foreign);
     if (findings.length > 0) throw failure("preflight", snapshot, desired, findings);
 }
@@ -73,9 +73,11 @@ export function kernel(snapshot: Snapshot): Finding[] {
     return [{ reason: `its kernel is ${snapshot.facts.kernel}, too old for two-stage NAT`, cure: `boot Linux ${OLDEST_KERNEL.join(".")} or later` }];
 }
 
-function nics(desired: DesiredObject, snapshot: Snapshot): Finding[] {
+/** A NIC that was there before may be away for a while, as dialled ones are; one that never was is a slip of the pen. */
+function nics(desired: DesiredObject, own: StoredObject | undefined, snapshot: Snapshot): Finding[] {
     const made = new Set(desired.artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer] : [])));
-    const missing = desired.nics.filter((nic) => !snapshot.links.has(nic) && !made.has(nic));
+    const before = new Set(own?.manifest.nics);
+    const missing = desired.nics.filter((nic) => !snapshot.links.has(nic) && !made.has(nic) && !before.has(nic));
     return [...new Set(missing)].map((nic) => ({ reason: `it has no network interface ${nic}`, cure: `correct the name; the router has ${[...snapshot.links.keys()].join(", ")}` }));
 }
 

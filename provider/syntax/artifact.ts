@@ -48,6 +48,8 @@ export interface Sysctl extends Base {
     value: string;
     /** Values that are left alone because they do as well. */
     accept?: string[];
+    /** The NIC whose setting it is, where it is one's; it may be away for a while. */
+    device?: string;
     /** Of a device of ours: it goes when the device goes, and has no value from before. */
     transient?: boolean;
 }

@@ -1,6 +1,6 @@
 import { PROTOCOL, type Rendered, type Route, type Routes } from "../../syntax/artifact";
 import { DEFAULT_METRIC, routeCommand, routeKey, routeValue, type ObservedRoute } from "../../syntax/iproute";
-import { order, type Kind, type Step } from "../kind";
+import { awaited, order, waitingFor, type Kind, type Step } from "../kind";
 import type { Snapshot } from "../snapshot";
 
 /** What a route is told from others by, in the kernel: table, destination and metric. */
@@ -33,6 +33,8 @@ function valueFor(route: Route, found: ObservedRoute): string {
     return valueOf({ ...found, hops: found.hops.map((hop) => (anyDevice.has(hop.via) ? { ...hop, dev: undefined } : hop)) });
 }
 
+const devices = (route: Route): (string | undefined)[] => route.hops.map((hop) => hop.dev);
+
 export const routesKind: Kind<Routes> = {
     key: (routes) => `route table ${routes.table}`,
     requests: (routes) => ({ lines: [["route", `${routes.table}`]] }),
@@ -43,7 +45,9 @@ export const routesKind: Kind<Routes> = {
         const entries: Rendered = {};
         for (const route of routes.routes) {
             const same = found.get(identity(route)) ?? [];
+            const device = awaited(devices(route), snapshot);
             if (same.length > 0) entries[routeKey(route)] = same.map((one) => valueFor(route, one)).join(" and ");
+            else if (device !== undefined) entries[routeKey(route)] = waitingFor(device);
             found.delete(identity(route));
         }
         for (const same of found.values()) entries[`FOREIGN ${keyOf(same[0]!)}`] = same.map(valueOf).join(" and ");
@@ -57,10 +61,11 @@ export const routesKind: Kind<Routes> = {
 
     isMarked: (routes, snapshot) => (snapshot.routes.get(routes.table) ?? []).some(isOurs),
 
-    ensure(routes, { snapshot }) {
+    ensure(routes, { snapshot, made }) {
         const found = foundRoutes(routes, snapshot);
         const steps: Step[] = [];
         for (const route of routes.routes) {
+            if (awaited(devices(route), snapshot, made) !== undefined) continue;
             const same = found.get(identity(route)) ?? [];
             const kept = same.find((one) => valueFor(route, one) === routeValue(route)) ?? same[0];
             if (!kept) steps.push(step(routes, routeKey(route), [routeCommand("add", route)], [routeCommand("del", exactly(route))]));

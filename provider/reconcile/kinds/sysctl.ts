@@ -1,5 +1,5 @@
 import type { Sysctl } from "../../syntax/artifact";
-import { order, type Kind, type PlanContext, type Step } from "../kind";
+import { order, waitingFor, type Kind, type PlanContext, type Step } from "../kind";
 import type { Snapshot } from "../snapshot";
 
 const IPV4_FORWARD = "net/ipv4/ip_forward";
@@ -17,7 +17,7 @@ export const sysctlKind: Kind<Sysctl> = {
     observed(sysctl, snapshot) {
         const value = snapshot.sysctls.get(sysctl.path);
         const entry = label(sysctl.path);
-        const shown = satisfied(sysctl, value) ? wanted(sysctl) : value;
+        const shown = satisfied(sysctl, value) ? wanted(sysctl) : (value ?? (sysctl.device && waitingFor(sysctl.device)));
         return { ...(shown === undefined ? {} : { [entry]: shown }), ...droppedAcceptRa(sysctl, snapshot) };
     },
 
@@ -32,7 +32,7 @@ export const sysctlKind: Kind<Sysctl> = {
             saved[sysctl.path] = now;
             if (!satisfied(sysctl, now)) Object.assign(saved, sideEffects(sysctl.path, snapshot));
         }
-        if (satisfied(sysctl, now)) return steps;
+        if (satisfied(sysctl, now) || (now === undefined && sysctl.device !== undefined)) return steps;
         const back = now === undefined ? [] : [["put", sysctl.path, now], ...restoreSideEffects(sysctl.path, sideEffects(sysctl.path, snapshot))];
         return [...steps, { order: order(sysctl), label: label(sysctl.path), do: [["put", sysctl.path, sysctl.value]], undo: back }];
     },

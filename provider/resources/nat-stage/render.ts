@@ -22,7 +22,7 @@ export function render(inputs: NatStageInputs): Desired {
 }
 
 /** The answers to what stage 2 sent by another uplink come in here: strict filtering by the main table drops them. */
-const looseFilter = (nic: string): Sysctl => ({ kind: "sysctl", phase: "stage1", path: `net/ipv4/conf/${nic}/rp_filter`, value: "2", accept: ["0"] });
+const looseFilter = (nic: string): Sysctl => ({ kind: "sysctl", phase: "stage1", path: `net/ipv4/conf/${nic}/rp_filter`, value: "2", accept: ["0"], device: nic });
 
 /** More addresses than this must be routed to the router: it doesn't answer for each of them. */
 const MOST_ANSWERED = 256n;
@@ -36,7 +36,7 @@ function answered(name: string, inputs: NatStageInputs): Artifact[] {
     const own = new Set(inputs.uplinks[name]?.addresses?.map(canonicalPrefix));
     const addresses = outsideOf(name, inputs).flatMap(expand).filter((address) => !own.has(address));
     const artifacts: Artifact[] = [...new Set(addresses)].map((address): Neighbour => ({ kind: "neighbour", phase: "stage1", device, address }));
-    if (addresses.some((address) => familyOf(address) === 6)) artifacts.push({ kind: "sysctl", phase: "stage1", path: `net/ipv6/conf/${device}/proxy_ndp`, value: "1" });
+    if (addresses.some((address) => familyOf(address) === 6)) artifacts.push({ kind: "sysctl", phase: "stage1", path: `net/ipv6/conf/${device}/proxy_ndp`, value: "1", device });
     return artifacts;
 }
 
