@@ -98,7 +98,7 @@ function format4(value: bigint): string {
 function parse6(text: string): bigint | undefined {
     const halves = text.split("::");
     if (halves.length > 2) return undefined;
-    const groups = halves.map(groups6);
+    const groups = halves.map((half, i) => groups6(half, i === halves.length - 1));
     if (groups.some((group) => group === undefined)) return undefined;
     const [head, tail] = groups as [number[], number[] | undefined];
     const missing = 8 - head.length - (tail?.length ?? 0);
@@ -107,12 +107,13 @@ function parse6(text: string): bigint | undefined {
     return all.reduce((value, group) => (value << 16n) | BigInt(group), 0n);
 }
 
-function groups6(half: string): number[] | undefined {
+/** @param isTail whether the address ends here: only then its last 32 bits may be written as IPv4 */
+function groups6(half: string, isTail: boolean): number[] | undefined {
     if (half === "") return [];
     const out: number[] = [];
     const parts = half.split(":");
     for (const [i, part] of parts.entries()) {
-        const embedded = i === parts.length - 1 ? parse4(part) : undefined;
+        const embedded = isTail && i === parts.length - 1 ? parse4(part) : undefined;
         if (embedded !== undefined) out.push(Number(embedded >> 16n), Number(embedded & 0xffffn));
         else if (/^[0-9a-fA-F]{1,4}$/.test(part)) out.push(parseInt(part, 16));
         else return undefined;
@@ -129,8 +130,9 @@ function format6(value: bigint): string {
         if (size > best.size) best = { at, size };
     }
     const hex = groups.map((group) => group.toString(16));
-    // inet_ntop, which nft and ip use, writes IPv4-mapped addresses with their dotted tail.
-    if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) return `::ffff:${format4(value & 0xffffffffn)}`;
+    // glibc's inet_ntop, which nft and ip print by, writes IPv4-compatible and IPv4-mapped addresses with a dotted tail.
+    if (best.at === 0 && best.size === 6) return `::${format4(value & 0xffffffffn)}`;
+    if (best.at === 0 && best.size === 5 && groups[5] === 0xffff) return `::ffff:${format4(value & 0xffffffffn)}`;
     if (best.at < 0) return hex.join(":");
     return `${hex.slice(0, best.at).join(":")}::${hex.slice(best.at + best.size).join(":")}`;
 }

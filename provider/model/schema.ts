@@ -81,14 +81,15 @@ function wording(issue: Issue): string {
     return issue.message.replace(/^Invalid input: /, "is wrong: ");
 }
 
-/** Of a union's branches that take a value of this type, the one that got furthest knows best what is wrong. */
+/** Of a union's branches that take a value of this type, the one that knows most of its keys knows best what is wrong. */
 function unionFaults(issue: Extract<Issue, { code: "invalid_union" }>, path: (string | number)[], inputs: unknown): Fault[] {
     const branches = (issue.errors as Issue[][] | undefined) ?? [];
     // A discriminator has no branches; its message lists the words.
     if (branches.length === 0) return [{ path, reason: issue.message }];
     if (valueAt(inputs, path) === undefined) return [{ path, reason: "is required" }];
+    const strange = (issues: Issue[]) => issues.reduce((sum, inner) => sum + (inner.code === "unrecognized_keys" ? inner.keys.length : 0), 0);
     const depth = (issues: Issue[]) => Math.max(0, ...issues.map((inner) => inner.path.length));
-    const [best] = branches.filter((issues) => !issues.some(isOfAnotherType)).sort((a, b) => depth(b) - depth(a) || a.length - b.length);
+    const [best] = branches.filter((issues) => !issues.some(isOfAnotherType)).sort((a, b) => strange(a) - strange(b) || depth(b) - depth(a) || a.length - b.length);
     return best ? best.flatMap((inner) => toFaults(inner, path, inputs)) : [{ path, reason: noneOf(branches) }];
 }
 

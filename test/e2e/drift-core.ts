@@ -55,7 +55,7 @@ export const generation = async ({ sh }: Bench): Promise<string> => (await sh("c
 /** What the provider keeps for as long as any object is there, and changes with every transaction. */
 const HOUSEKEEPING = /^[-+] files: (?:file|directory) (?:\/run\/nvi\/(?:tx\b|lock\.owner )|\/etc\/nvi\/generation )/;
 
+export const withoutHousekeeping = (lines: readonly string[]): string[] => lines.filter((line) => !HOUSEKEEPING.test(line));
+
 /** The lines in which the router differs from how it was, less the provider's own housekeeping. */
-export async function leftSince(before: string, { lab }: Bench): Promise<string[]> {
-    return diffDumps(before, await lab.dump()).filter((line) => !HOUSEKEEPING.test(line));
-}
+export const leftSince = async (before: string, { lab }: Bench): Promise<string[]> => withoutHousekeeping(diffDumps(before, await lab.dump()));

@@ -3,9 +3,10 @@ import { ensure, read, remove, renderedOf } from "../../provider/reconcile/engin
 import type { DesiredObject } from "../../provider/reconcile/desired";
 import type { Rendered } from "../../provider/syntax/artifact";
 import { ruleCommand } from "../../provider/syntax/iproute";
+import { diffDumps } from "../lab";
 import type { Case } from "./cases";
-import { desiredOf, leftSince, type Bench } from "./drift-core";
-import { rounds, tampersOf, unseen, type Tamper } from "./drift-tampers";
+import { desiredOf, leftSince, withoutHousekeeping, type Bench } from "./drift-core";
+import { inFull, rounds, tampersOf, unseen, type Tamper } from "./drift-tampers";
 
 /** Somebody else's: tables, rules and routes, between ours and with our protocol number. */
 const FOREIGN = `
@@ -25,7 +26,7 @@ export const addForeign = (on: Bench): Promise<string> => on.sh(FOREIGN);
 
 /** Rules that differ from ours in nothing but the protocol and where they lead. */
 function twins(desired: DesiredObject, verb: "add" | "del"): string {
-    const rules = desired.artifacts.flatMap((artifact) => (artifact.kind === "rule" ? [artifact] : []));
+    const rules = desired.artifacts.flatMap((artifact) => (artifact.kind === "rule" ? [inFull(artifact)] : []));
     return rules.map((rule) => ruleCommand(verb, { ...rule, action: { table: 4242 } }).join(" ").replace(/protocol \d+$/, "protocol 3")).join("\n");
 }
 
@@ -37,7 +38,8 @@ export async function tamperWith(on: Bench, { kind, inputs }: Case, seen: Set<st
     try {
         await ensure(on.host, desired);
         await on.sh(twins(desired, "add"));
-        for (const round of rounds(tampers)) await tamperAndRepair(on, desired, round);
+        let sound = await lookAt(on);
+        for (const round of rounds(tampers)) sound = await tamperAndRepair(on, desired, round, sound);
     } finally {
         await on.sh(twins(desired, "del").replaceAll("\n", "; ")).catch(() => "");
         await remove(on.host, desired);
@@ -46,19 +48,28 @@ export async function tamperWith(on: Bench, { kind, inputs }: Case, seen: Set<st
     return tampers.length;
 }
 
-async function tamperAndRepair(on: Bench, desired: DesiredObject, round: readonly Tamper[]): Promise<void> {
+interface Look {
+    dump: string;
+    handles: string[];
+}
+
+const lookAt = async (on: Bench): Promise<Look> => ({ dump: await on.lab.dump(), handles: await handlesOn(on) });
+
+async function tamperAndRepair(on: Bench, desired: DesiredObject, round: readonly Tamper[], before: Look): Promise<Look> {
     const told = round.map(({ what, names, script }) => `${what}: ${names.slice(0, 3).join(", ")}\n    ${script}`).join("\n");
-    const [before, handles] = [await on.lab.dump(), await handlesOn(on)];
     await on.sh(round.map(({ script }) => script).join("\n"));
     const found = await read(on.host, desired);
     expect(different(found.rendered, renderedOf(desired)), `what a read names after\n${told}`).toEqual(round.flatMap(({ names }) => names).sort());
 
     const repaired = await ensure(on.host, desired, { known: true }).catch((error: Error) => { throw new Error(`no repair after\n${told}\n${error.message}`); });
     expect(repaired.rendered).toEqual(renderedOf(desired));
-    expect((await leftSince(before, on)).filter((line) => !isReordered(line, round)), `what the repair left different after\n${told}`).toEqual([]);
+    const after = await lookAt(on);
+    const left = withoutHousekeeping(diffDumps(before.dump, after.dump)).filter((line) => !isReordered(line, round));
+    expect(left, `what the repair left different after\n${told}`).toEqual([]);
     const written = round.flatMap(({ rewrites = [] }) => rewrites);
-    const lost = handles.filter((line) => !written.some((what) => line.startsWith(`${what} `)));
-    expect(await handlesOn(on), `nft rules that stay where they are, after\n${told}`).toEqual(expect.arrayContaining(lost));
+    const kept = before.handles.filter((line) => !written.some((what) => line.startsWith(`${what} `)));
+    expect(after.handles, `nft rules that stay where they are, after\n${told}`).toEqual(expect.arrayContaining(kept));
+    return after;
 }
 
 /** A rule that is made again comes after the others of its priority. */

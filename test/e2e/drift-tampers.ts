@@ -1,8 +1,10 @@
 import { objectKey } from "../../provider/reconcile/objects";
 import type { DesiredObject } from "../../provider/reconcile/desired";
 import { renderedOf } from "../../provider/reconcile/engine";
+import { resolve } from "../../provider/reconcile/resolve";
 import type { Address, Artifact, Link, Neighbour, Route, Routes, Rule, Sysctl, Table } from "../../provider/syntax/artifact";
 import { routeCommand, routeKey, ruleCommand, ruleKey } from "../../provider/syntax/iproute";
+import { office } from "../lab";
 
 /*
  * What hands can do to what stands for an object. Each tamper says which entries of `rendered` it changes, the kernel's
@@ -80,6 +82,7 @@ function sysctlTamper({ path, value, accept }: Sysctl): Tamper {
 
 /** How many of a chain's rules, of all ip rules, and of a table's routes a round may tamper with. */
 const AT_ONCE = 6;
+const CHAINS_AT_ONCE = 3;
 const slots = (place: string): string[] => Array.from({ length: AT_ONCE }, (_, i) => `${place} ${i}`);
 
 const nft = (line: string): string => `echo '${line}' | nft -f -`;
@@ -87,12 +90,12 @@ const nft = (line: string): string => `echo '${line}' | nft -f -`;
 function tableTampers(table: Table): Tamper[] {
     const { name, chains } = table;
     const whole = chains.flatMap((chain) => [`nft ${name} ${chain.name}`, ...chain.rules.map((rule) => `nft ${name} ${chain.name} ${rule.id}`)]);
-    const places = chains.flatMap((chain) => slots(`${name} ${chain.name}`));
-    const all = { places, rewrites: [name] };
+    const beside = (what: string) => ({ places: [`${name} FOREIGN ${what}`], rewrites: [name] });
+    const all = { places: [...["chain", "set"].flatMap((what) => beside(what).places), ...chains.flatMap((chain) => slots(`${name} ${chain.name}`))], rewrites: [name] };
     return [
         { what: "table deleted", script: `nft delete table inet ${name}`, names: whole, ...all },
-        { what: "foreign chain added", script: nft(`add chain inet ${name} byhand`), names: [`nft ${name} FOREIGN chain byhand`], ...all },
-        { what: "foreign set added", script: nft(`add set inet ${name} byhand { type ipv4_addr; }`), names: [`nft ${name} FOREIGN set byhand`], ...all },
+        { what: "foreign chain added", script: nft(`add chain inet ${name} byhand`), names: [`nft ${name} FOREIGN chain byhand`], ...beside("chain") },
+        { what: "foreign set added", script: nft(`add set inet ${name} byhand { type ipv4_addr; }`), names: [`nft ${name} FOREIGN set byhand`], ...beside("set") },
         ...chains.flatMap((chain) => [...chainTampers(table, chain), ...nftRuleTampers(table, chain)]),
     ];
 }
@@ -110,11 +113,11 @@ function chainTampers({ name: table, chains }: Table, chain: Chain): Tamper[] {
     if (!chain.hook) return [foreign, ...(rules.length > 0 ? [flushed] : []), ...twice];
     const list = `nft -s list chain inet ${table} ${chain.name}`;
     const remove = `nft flush chain inet ${table} ${chain.name}; nft delete chain inet ${table} ${chain.name}`;
-    const whole = { places: chains.flatMap((one) => slots(`${table} ${one.name}`)), rewrites: [table] };
+    const whole = (turn: number) => ({ places: [...places, `${table} ${(chains.indexOf(chain) + turn) % CHAINS_AT_ONCE}`], rewrites: [table] });
     return [
         foreign, flushed, ...twice,
-        { what: "chain deleted", script: remove, names: [key, ...rules], ...whole },
-        { what: "chain moved", script: `chain=$(${list} | sed 's/priority [^;]*;/priority 77;/'); ${remove}; echo "$chain" | nft -f -`, names: [key], ...whole },
+        { what: "chain deleted", script: remove, names: [key, ...rules], ...whole(0) },
+        { what: "chain moved", script: `chain=$(${list} | sed 's/priority [^;]*;/priority 77;/'); ${remove}; echo "$chain" | nft -f -`, names: [key], ...whole(1) },
     ];
 }
 
@@ -136,10 +139,19 @@ function nftRuleTampers({ name: table }: Table, chain: Chain): Tamper[] {
     return [...deleted, ...replaced, ...moved];
 }
 
-function ruleTampers(rule: Rule, i: number): Tamper[] {
+/** The rule with the addresses of the lab's NICs, where the program left them to the router. */
+export const inFull = (rule: Rule): Rule => resolve(rule, OWN_ADDRESSES) as Rule;
+
+const OWN_ADDRESSES = (["isp1", "isp2"] as const).flatMap((device) => [
+    { device, local: office.router[`${device}v4`], length: 28, scope: "global", family: 4 as const },
+    { device, local: office.router[`${device}v6`], length: 64, scope: "global", family: 6 as const },
+]);
+
+function ruleTampers(written: Rule, i: number): Tamper[] {
+    const rule = inFull(written);
     const elsewhere: Rule = { ...rule, action: { table: 4243 } };
     const [add, del, other] = [ruleCommand("add", rule), ruleCommand("del", rule), ruleCommand("add", elsewhere)].map((words) => words.join(" "));
-    const tamper = (what: string, script: string): Tamper => ({ what, script, names: [ruleKey(rule)], places: [`rule ${i % AT_ONCE}`] });
+    const tamper = (what: string, script: string): Tamper => ({ what, script, names: [ruleKey(written)], places: [`rule ${i % AT_ONCE}`] });
     return [tamper("deleted", del!), tamper("pointed elsewhere", `${other}; ${del}`), tamper("doubled", `${other}; ${del}; ${add}`)];
 }
 
@@ -167,14 +179,22 @@ const neighbourTamper = ({ device, address }: Neighbour, i: number): Tamper => (
 export function rounds(tampers: readonly Tamper[]): Tamper[][] {
     const made: Tamper[][] = [];
     for (const tamper of tampers) {
-        const alone = tamper.places.includes(EVERYWHERE);
-        const fits = (round: Tamper[]) => !round.some((other) => other.places.includes(EVERYWHERE) || other.places.some((place) => tamper.places.includes(place)) || other.names.some((name) => tamper.names.includes(name)));
-        const round = alone ? undefined : made.find(fits);
+        const round = made.find((others) => others.every((other) => goTogether(tamper, other)));
         if (round) round.push(tamper);
         else made.push([tamper]);
     }
     return made;
 }
+
+function goTogether(one: Tamper, other: Tamper): boolean {
+    if ([one, other].some(({ places }) => places.includes(EVERYWHERE))) return false;
+    if (one.places.some((place) => other.places.includes(place)) || one.names.some((name) => other.names.includes(name))) return false;
+    // A repair that writes the whole table would hide how narrow the other one is.
+    return tablesOf(one).every((table) => !tablesOf(other).includes(table) || isWhole(one, table) === isWhole(other, table));
+}
+
+const tablesOf = ({ names }: Tamper): string[] => names.flatMap((name) => /^nft (\S+)/.exec(name)?.[1] ?? []);
+const isWhole = ({ rewrites = [] }: Tamper, table: string): boolean => rewrites.includes(table);
 
 /** What an entry is, whatever it is called and numbered. */
 const shape = (entry: string): string => entry.replace(/nvi_(nat|mark|if)_\w+/, "nvi_$1").replace(/0x[0-9a-f]+|\d+(?:[.:][0-9a-f:.]*)?/g, "N");

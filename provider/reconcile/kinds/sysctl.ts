@@ -34,7 +34,7 @@ export const sysctlKind: Kind<Sysctl> = {
         }
         if (satisfied(sysctl, now) || (now === undefined && sysctl.device !== undefined)) return steps;
         const back = now === undefined ? [] : [["put", sysctl.path, now], ...restoreSideEffects(sysctl.path, sideEffects(sysctl.path, snapshot))];
-        return [...steps, { order: order(sysctl), label: label(sysctl.path), do: [["put", sysctl.path, sysctl.value]], undo: back }];
+        return [...steps, { order: order(sysctl), label: label(sysctl.path), do: [["put", sysctl.path, sysctl.value], ...leftovers(sysctl)], undo: back }];
     },
 
     remove(sysctl, { snapshot, saved, held }) {
@@ -49,6 +49,12 @@ export const sysctlKind: Kind<Sysctl> = {
         return step([["put", sysctl.path, before], ...restoreSideEffects(sysctl.path, saved)]);
     },
 };
+
+/** A link-local address that an interface was given meanwhile stays when it is told to have none (net/ipv6/addrconf.c). */
+function leftovers({ path, value }: Sysctl): string[][] {
+    const device = value === "1" ? /^net\/ipv6\/conf\/([^/]+)\/addr_gen_mode$/.exec(path)?.[1] : undefined;
+    return device === undefined ? [] : [["ip", "-6", "address", "flush", "dev", device, "scope", "link"]];
+}
 
 function wanted(sysctl: Sysctl): string {
     return sysctl.accept ? [...sysctl.accept, sysctl.value].join(" or ") : sysctl.value;

@@ -4,7 +4,7 @@ import { parseService, portCount } from "../../model/ports";
 import type { Partially } from "../../model/schema";
 import { nicFaults } from "../ingress-mark/schema";
 import { peerOf } from "../interface/schema";
-import { asList, deviceOf, type Dnat, type NatStageInputs, type Snat, type Static, type Translation, type Uplink } from "./schema";
+import { asList, type Dnat, type NatStageInputs, type Snat, type Static, type Translation, type Uplink } from "./schema";
 
 /** What the checks need, of the NAT stage by itself and of the whole. */
 export interface Checkable {
@@ -31,16 +31,27 @@ export function stageFaults(inputs: Checkable): Fault[] {
 }
 
 function deviceFaults(inputs: Checkable): Fault[] {
-    const inside = inputs.inside ?? [];
-    const uplinks = Object.entries(inputs.uplinks ?? {}).filter(([, uplink]) => uplink !== undefined);
-    const devices = uplinks.map(([name, uplink]) => ({ device: deviceOf(name, uplink as { device?: string }), path: ["uplinks", name, ...(uplink?.device === undefined ? [] : ["device"])] as Path }));
+    const uplinks = uplinkDevices(inputs);
+    const inside = (inputs.inside ?? []).flatMap((device, i) => (device === undefined ? [] : [{ device, path: ["inside", i] as Path }]));
+    const all = [...inside, ...uplinks];
     const nvi = inputs.interface === undefined ? [] : [inputs.interface, peerOf(inputs.interface)];
-    const all = [...inside.map((device, i) => ({ device, path: ["inside", i] as Path })), ...devices];
-    const found = all.filter(({ device }) => device !== undefined && nvi.includes(device)).map(({ path }) => ({ path, reason: "is the NVI itself: what comes out of it would go in again" }));
-    found.push(...devices.filter(({ device }) => inside.includes(device)).map(({ device, path }) => ({ path, reason: `uses ${device}, which is inside too` })));
-    found.push(...devices.filter(({ device }, i) => devices.findIndex((other) => other.device === device) < i).map(({ device, path }) => ({ path, reason: `uses ${device}, which is another uplink's` })));
-    const names = [...new Set(devices.map(({ device }) => device))].filter((device) => !inside.includes(device));
-    return [...found, ...nicFaults([...inside, ...names], ["inside"])];
+    const isInside = (device: string) => inside.some((one) => one.device === device);
+    const found = all.filter(({ device }) => nvi.includes(device)).map(({ path }) => ({ path, reason: "is the NVI itself: what comes out of it would go in again" }));
+    found.push(...uplinks.filter(({ device }) => isInside(device)).map(({ device, path }) => ({ path, reason: `uses ${device}, which is inside too` })));
+    found.push(...uplinks.filter(({ device }, i) => uplinks.findIndex((other) => other.device === device) < i).map(({ device, path }) => ({ path, reason: `uses ${device}, which is another uplink's` })));
+    // Each fault of a list of NICs is at one of its positions.
+    const distinct = all.filter(({ device, path }, i) => path[0] === "inside" || all.findIndex((other) => other.device === device) === i);
+    const marks = nicFaults(distinct.map(({ device }) => device), []);
+    return [...found, ...marks.map(({ path: [at], reason }) => ({ path: distinct[at as number]!.path, reason }))];
+}
+
+/** The NICs of uplinks, less those that are not known yet: the name stands for the device only where none is given. */
+function uplinkDevices({ uplinks }: Checkable): { device: string; path: Path }[] {
+    return Object.entries(uplinks ?? {}).flatMap(([name, uplink]) => {
+        if (uplink === undefined) return [];
+        if (!("device" in uplink)) return [{ device: name, path: ["uplinks", name] }];
+        return uplink.device === undefined ? [] : [{ device: uplink.device, path: ["uplinks", name, "device"] }];
+    });
 }
 
 function addressFaults({ uplinks }: Checkable): Fault[] {
@@ -68,7 +79,7 @@ function translationFaults(one: Partially<Translation>, path: Path, inputs: Chec
 /** A name of an uplink must be one. */
 function uplinkFaults(names: readonly (string | undefined)[], path: Path, { uplinks }: Checkable, isList = true): Fault[] {
     if (uplinks === undefined) return [];
-    return names.flatMap((name, i) => (name === undefined || name in uplinks ? [] : [{ path: isList ? [...path, i] : path, reason: `is no uplink; there are: ${Object.keys(uplinks).join(", ") || "none"}` }]));
+    return names.flatMap((name, i) => (name === undefined || Object.hasOwn(uplinks, name) ? [] : [{ path: isList ? [...path, i] : path, reason: `is no uplink; there are: ${Object.keys(uplinks).join(", ") || "none"}` }]));
 }
 
 function snatFaults(one: Partially<Snat>, path: Path, inputs: Checkable): Fault[] {
@@ -151,13 +162,14 @@ function isUplinkAddress(a: Place, b: Place): boolean {
 }
 
 function forwardOverlaps(translations: readonly (Partially<Translation> | undefined)[]): Fault[] {
-    const seen: { protocol: string; first: number; last: number; on: string[]; family: number; from: string; i: number }[] = [];
+    const seen: { protocol: string; first: number; last: number; on: (string | undefined)[]; family: number; from: string; i: number }[] = [];
     return translations.flatMap((one, i) => {
         if (one?.kind !== "dnat" || !one.port || !one.on || !one.to) return [];
         const service = parseService(one.port as string);
-        if (typeof service === "string") return [];
+        // Whom it is for may not be known yet.
+        if (typeof service === "string" || ("from" in one && (one.from === undefined || asList(one.from as string[]).includes(undefined!)))) return [];
         const place = { protocol: service.protocol, ...service.ports, on: asList(one.on as string | string[]), family: familyOf(one.to as string), from: JSON.stringify(one.from ?? ""), i };
-        const other = seen.find((before) => before.protocol === place.protocol && before.family === place.family && before.from === place.from && before.first <= place.last && place.first <= before.last && before.on.some((name) => place.on.includes(name)));
+        const other = seen.find((before) => before.protocol === place.protocol && before.family === place.family && before.from === place.from && before.first <= place.last && place.first <= before.last && before.on.some((name) => name !== undefined && place.on.includes(name)));
         seen.push(place);
         return other ? [{ path: ["translations", i, "port"], reason: `overlaps with translations[${other.i}] on the same uplink` }] : [];
     });

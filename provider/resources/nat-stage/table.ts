@@ -102,8 +102,10 @@ function target(one: Dnat, family: Family, { protocol, ports }: Exclude<ReturnTy
  */
 function strays(inputs: NatStageInputs): TableRule[] {
     const inside = `iifname ${nics(inputs.inside)}`;
-    const sources = inputs.translations.flatMap((one) => (one.kind === "snat" ? asList(one.from) : one.kind === "static" ? [one.inside] : []));
-    const drops = FAMILIES.flatMap((family) => [...new Set(ofFamily(sources, family).map((prefix) => match("saddr", prefix)))].map((source) => ({ id: `from ${source.trim()}`, text: `${inside} ${source}drop` })));
+    const drops = FAMILIES.flatMap((family) => {
+        const sources = translatedSources(inputs, family);
+        return sources === "" ? [] : [{ id: `inside source IPv${family}`, text: `${inside} ${sources}drop` }];
+    });
     if (drops.length === 0) return [];
     const neighbours = FAMILIES.flatMap((family) => {
         const prefixes = insidePrefixes(inputs, family);
@@ -111,6 +113,14 @@ function strays(inputs: NatStageInputs): TableRule[] {
     });
     const exempt = inputs.translations.flatMap((one, i) => (one.kind === "exempt" ? sourceRules(one, `translations[${i}]`, inside, inputs) : []));
     return [{ id: "elsewhere", text: `oifname != ${quote(inputs.interface)} return` }, { id: "known", text: "ct state != invalid return" }, ...neighbours, ...exempt, ...drops];
+}
+
+/** A match of all that gets another source; empty where nothing does. */
+function translatedSources({ translations }: NatStageInputs, family: Family): string {
+    const sources = ofFamily(translations.flatMap((one) => (one.kind === "snat" ? asList(one.from) : one.kind === "static" ? [one.inside] : [])), family);
+    if (sources.length === 0) return "";
+    const prefixes = [...new Set(sources.map(canonicalPrefix))];
+    return prefixes.includes("default") ? `meta nfproto ipv${family} ` : `${ipWord(family)} saddr ${set(withoutContained(prefixes))} `;
 }
 
 function srcnat(inputs: NatStageInputs): TableRule[] {

@@ -38,6 +38,7 @@ export const schema = z.strictObject({
 export type RouteTableInputs = z.output<typeof schema>;
 export type RouteInputs = z.output<typeof route>;
 export type RuleInputs = z.output<typeof rule>;
+type Hop = NonNullable<RouteInputs["nextHops"]>[number];
 
 /** local, main, default: tables 253 to 255 belong to the kernel and the administrator. */
 const RESERVED = [253, 254, 255];
@@ -49,21 +50,24 @@ export function faults(inputs: Partially<RouteTableInputs>): Fault[] {
     const devices = inputs.interface === undefined ? [] : [inputs.interface, peerOf(inputs.interface)];
     inputs.routes?.forEach((one, i) => one && found.push(...routeFaults(one, ["routes", i], devices)));
     inputs.rules?.forEach((one, i) => one && found.push(...ruleFaults(one, ["rules", i])));
-    return [...found, ...duplicates(inputs.routes, ["routes"], routeIdentity), ...duplicates(inputs.rules, ["rules"], (one) => JSON.stringify(one))];
+    return [...found, ...duplicates(inputs.routes, ["routes"], routeIdentity), ...duplicates(inputs.rules, ["rules"], ruleIdentity)];
 }
 
 function routeFaults(one: Partially<RouteInputs>, path: Path, nviDevices: readonly string[]): Fault[] {
     const hops = one.nextHops?.map((hop, i) => ({ hop, path: [...path, "nextHops", i] as Path })) ?? [];
-    const all = [{ hop: one as Partially<{ via?: string; device?: string; onlink?: boolean }>, path }, ...hops];
+    const all = [{ hop: one as Partially<Hop>, path }, ...hops];
     const found: Fault[] = [];
-    const own = one.via !== undefined || one.device !== undefined || one.onlink !== undefined;
-    if (one.type !== undefined && one.type !== "unicast" && (own || hops.length > 0)) found.push({ path: [...path, "type"], reason: `${one.type} goes with no next hop` });
+    const own = ["via", "device", "onlink"].some((key) => key in one);
+    const isUnicast = !("type" in one) || one.type === "unicast";
+    if (one.type !== undefined && !isUnicast && (own || hops.length > 0)) found.push({ path: [...path, "type"], reason: `${one.type} goes with no next hop` });
     if (own && hops.length > 0) found.push({ path: [...path, "nextHops"], reason: "stands beside via, device or onlink; give one or the other" });
+    if (isUnicast && !own && !("nextHops" in one)) found.push({ path, reason: "leads nowhere; give via, device or nextHops, or a type that needs none" });
+    found.push(...hops.filter(({ hop }) => hop && !("via" in hop) && !("device" in hop)).map((hop) => ({ path: hop.path, reason: "leads nowhere; give via or device" })));
     for (const { hop, path: at } of all) {
         if (!hop) continue;
         if (hop.device !== undefined && nviDevices.includes(hop.device)) found.push({ path: [...at, "device"], reason: `is the NVI: a stage-2 route into it is a loop` });
         if (hop.via !== undefined && one.to !== undefined && familyOf(hop.via) !== familyOf(one.to)) found.push({ path: [...at, "via"], reason: "is not of the family of the destination" });
-        if (hop.onlink && !Object.hasOwn(hop, "device")) found.push({ path: [...at, "onlink"], reason: "needs a device" });
+        if (hop.onlink && !("device" in hop)) found.push({ path: [...at, "onlink"], reason: "needs a device" });
     }
     return found;
 }
@@ -75,7 +79,18 @@ function ruleFaults(one: Partially<RuleInputs>, path: Path): Fault[] {
     return [];
 }
 
-const routeIdentity = (one: Partially<RouteInputs>): string | undefined => (one.to === undefined ? undefined : `${familyOf(one.to)} ${canonicalPrefix(one.to)} ${one.metric ?? ""}`);
+/** What is not known yet (there, but undefined) may turn out to be anything. */
+const isUnknown = <T extends object>(one: T, key: keyof T): boolean => key in one && one[key] === undefined;
+
+function routeIdentity(one: Partially<RouteInputs>): string | undefined {
+    if (one.to === undefined || isUnknown(one, "metric")) return undefined;
+    return `${familyOf(one.to)} ${canonicalPrefix(one.to)} ${one.metric ?? ""}`;
+}
+
+function ruleIdentity(one: Partially<RuleInputs>): string | undefined {
+    const keys = ["ingress", "from", "to", "priority"] as const;
+    return keys.some((key) => isUnknown(one, key)) ? undefined : JSON.stringify(keys.map((key) => one[key]));
+}
 
 function duplicates<T>(items: readonly (T | undefined)[] | undefined, path: Path, identity: (item: T) => string | undefined): Fault[] {
     const seen = new Map<string, number>();

@@ -14,6 +14,8 @@ const gateways = {
     table: integer(1, 4294967295, 7750).optional(),
 };
 
+const DEFAULT_TABLE = 7700;
+
 export const schema = z.strictObject({
     name: objectName().default("main"),
     interface: interfaceName("nvi1").default("nvi0"),
@@ -23,7 +25,7 @@ export const schema = z.strictObject({
     markSource: choice(["packet", "connection"]).default("packet"),
     ...stage,
     uplinks: z.record(label("isp1", "isp2"), z.strictObject({ ...uplink.shape, ...gateways })),
-    table: integer(1, 4294967040, 8000).default(7700),
+    table: integer(1, 4294967040, 8000).default(DEFAULT_TABLE),
     priority: integer(1, 31000, 3000).default(1000),
 });
 
@@ -59,16 +61,23 @@ function gatewayFaults(name: string, one: Partially<FullUplink>): Fault[] {
     return found;
 }
 
+/** local, main and default. */
+const SYSTEM_TABLES = [253, 254, 255];
+
 function tableFaults(inputs: Partially<TwoStageNatInputs>): Fault[] {
-    const base = inputs.table ?? 7700;
-    const seen = new Map<number, string>([[base, "stage 1"]]);
-    return Object.keys(inputs.uplinks ?? {}).flatMap((name) => {
-        const explicit = inputs.uplinks?.[name]?.table;
-        const table = explicit ?? tableOf(name, { table: base, uplinks: {} });
-        const other = seen.get(table) ?? ([253, 254, 255].includes(table) ? "the system" : undefined);
-        seen.set(table, `uplink ${name}`);
-        return other ? [{ path: explicit === undefined ? ["uplinks", name] : ["uplinks", name, "table"], reason: `gets route table ${table}, which is that of ${other}; give it another one in its property table` }] : [];
-    });
+    const base = "table" in inputs ? inputs.table : DEFAULT_TABLE;
+    const owners = new Map(SYSTEM_TABLES.map((table) => [table, "the system"]));
+    const found: Fault[] = base !== undefined && owners.has(base) ? [{ path: ["table"], reason: "is one of the system's own tables" }] : [];
+    if (base !== undefined) owners.set(base, "stage 1");
+    for (const [name, one] of Object.entries(inputs.uplinks ?? {})) {
+        const isGiven = one !== undefined && "table" in one;
+        // What is not known yet may turn out to be any table.
+        const table = isGiven ? one.table : one && base !== undefined ? tableOf(name, { table: base, uplinks: {} }) : undefined;
+        const other = table === undefined ? undefined : owners.get(table);
+        if (table !== undefined) owners.set(table, `uplink ${name}`);
+        if (other) found.push({ path: ["uplinks", name, ...(isGiven ? ["table"] : [])], reason: `gets route table ${table}, which is that of ${other}; give it another one in its property table` });
+    }
+    return found;
 }
 
 export const uplinkDevice = (name: string, inputs: TwoStageNatInputs): string => deviceOf(name, inputs.uplinks[name]);

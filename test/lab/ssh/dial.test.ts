@@ -5,7 +5,7 @@ import { connect } from "../../../provider/host/ssh";
 import type { NviError } from "../../../provider/model/errors";
 import { until } from "../process";
 import { TcpRelay } from "./relay";
-import { Server, freePort } from "./server";
+import { Server, freePort, keygen } from "./server";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -144,16 +144,15 @@ describe("does not try again", () => {
     });
 
     test("a server that falls silent in the login", async () => {
-        const frozen = await Server.start();
-        const relay = await TcpRelay.start(frozen.port);
-        const endpoint = await frozen.endpoint();
-        const dialing = refused({ ...endpoint, dialTimeout: 2, connection: { ...endpoint.connection, port: relay.port, dialErrorLimit: undefined } });
-        await until("the login to begin", () => frozen.count(/^(Accepted|Postponed|Failed)/) > 0);
-        relay.swallow();
-        const error = await dialing;
-        // Whether the last answer was under way when the line went dead is a matter of microseconds.
-        expect(["timeout", "unreachable"]).toContain(error.kind);
-        await relay.stop();
-        await frozen.stop();
+        const slow = await Server.start({ config: ["AuthorizedKeysCommand /usr/bin/sleep 30", "AuthorizedKeysCommandUser root"] });
+        // A key that authorized_keys does not have, so that sshd asks the command.
+        const privateKeyPath = `${slow.dir}/stranger`;
+        await keygen(privateKeyPath);
+        const connection = { host: "127.0.0.1", port: slow.port, privateKeyPath, perDialTimeout: 0.5 };
+        const [error, seconds] = await timed(refused({ name: "edge", hostKey: slow.hostKey(), dialTimeout: 1.5, connection }));
+        expect(error).toMatchObject({ kind: "timeout", reason: "the login was not done within 1.5 s from the first attempt" });
+        expect(seconds).toBeGreaterThan(1.4);
+        expect(slow.count(/^Connection from /)).toBe(1);
+        await slow.stop();
     });
 });

@@ -1,10 +1,11 @@
 import { spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Endpoint, Hop } from "../../../provider/host/endpoint";
-import { Child, run, until } from "../process";
+import { Child, run } from "../process";
 
 export type KeyType = "ed25519" | "ecdsa" | "rsa";
 
@@ -42,13 +43,16 @@ export class Server {
         const types = options.hostKeys ?? ["ed25519"];
         for (const type of types) await keygen(join(dir, `host_${type}`), { type });
         writeAccounts(dir, options.sudoers ?? []);
-        const port = await freePort();
         writeFileSync(join(dir, "authorized_keys"), "");
         if (options.sudo) writeSudo(dir, options.sudo);
-        writeFileSync(join(dir, "sshd_config"), sshdConfig(dir, port, types, options.config ?? []));
-        const child = new Child(["unshare", "-m", "-p", "-f", "--kill-child", "--mount-proc", "--propagation", "private", "sh", "-ec", boot, "sh", dir], { stdin: "" });
-        await child.waitFor(/Server listening on/);
-        return new Server(dir, port, child);
+        for (;;) {
+            const port = await freePort();
+            writeFileSync(join(dir, "sshd_config"), sshdConfig(dir, port, types, options.config ?? []));
+            const child = new Child([...enter, "sh", "-ec", boot, "sh", dir], { stdin: "" });
+            const [, taken] = await child.waitFor(/Server listening on|(Address already in use)/);
+            if (!taken) return new Server(dir, port, child);
+            await child.stop("SIGKILL");
+        }
     }
 
     /** What sshd logged. */
@@ -110,6 +114,9 @@ export class Server {
         rmSync(this.dir, { recursive: true, force: true });
     }
 }
+
+/** Ends with the test's process, too, when that gets no chance to stop it. */
+const enter = ["setpriv", "--pdeathsig", "KILL", "unshare", "-m", "-p", "-f", "--kill-child", "--mount-proc", "--propagation", "private"];
 
 /** $1 is the folder. Bind mounts over the machine's files, seen in here only. */
 const boot = `
@@ -173,11 +180,17 @@ export async function keygen(file: string, options: { type?: KeyType; passphrase
 
 const publicKey = (file: string): string => readFileSync(`${file}.pub`, "utf8").trim().split(" ").slice(0, 2).join(" ");
 
-/** A port that was free a moment ago. */
+/** A port that was free a moment ago, outside the range that the kernel gives to outgoing connections. */
 export async function freePort(): Promise<number> {
-    const server = createServer().listen(0, "127.0.0.1");
-    await until("a free port", () => server.listening);
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
+    for (;;) {
+        const port = 20_000 + randomInt(10_000);
+        const server = createServer();
+        const free = await new Promise<boolean>((resolve) => {
+            server.once("listening", () => resolve(true)).once("error", () => resolve(false));
+            server.listen(port, "127.0.0.1");
+        });
+        if (!free) continue;
+        await new Promise((resolve) => server.close(resolve));
+        return port;
+    }
 }

@@ -47,7 +47,7 @@ describe("what is unknown", () => {
     };
 
     it("excuses no fault beside it, in the same object", async () => {
-        expect(await failuresWith(["translations[1].from", UNKNOWN], ["translations[1].to.pool", "203.0.113.2"])).toEqual(["translations[1].to.pool overlaps with the address of uplink isp2"]);
+        expect(await failuresWith(["translations[1].from", UNKNOWN], ["translations[1].to.pool", "203.0.113.0/29"])).toEqual(["translations[1].to.pool overlaps with the address of uplink isp2"]);
         expect(await failuresWith(["translations[2].to", UNKNOWN], ["translations[2].port", "tcp/0"])).toEqual(["translations[2].port has a port outside 1 to 65535"]);
         expect(await failuresWith(["uplinks.isp1.addresses[0]", UNKNOWN], ["uplinks.isp2.addresses[0]", "nowhere"])).toEqual(["uplinks.isp2.addresses[0] is not an IPv4 or IPv6 address"]);
     });
@@ -56,6 +56,20 @@ describe("what is unknown", () => {
         expect(await failuresWith(["uplinks", UNKNOWN], ["translations[2].on", "isp9"])).toEqual([]);
         expect(await failuresWith(["uplinks.isp1.addresses", UNKNOWN], ["translations[4].outside", "203.0.113.9"])).toEqual([]);
         expect(await failuresWith(["interface", UNKNOWN], ["inside[1]", "nvi1"])).toEqual([]);
+    });
+
+    it("is equal to nothing, not even to what else is unknown", async () => {
+        const rule = { from: UNKNOWN };
+        const route = { to: "0.0.0.0/0", device: "isp1", metric: UNKNOWN };
+        const table = wire("route-table", { name: "isp1", table: 7101, routes: [route, route], rules: [rule, rule] });
+        expect((await check("route-table", {}, table)).failures).toEqual([]);
+        const forward = { kind: "dnat", on: [UNKNOWN], port: "tcp/80", to: "10.0.0.80" };
+        expect(await failuresWith(["translations", [forward, forward]])).toEqual([]);
+        const only = { ...forward, on: "isp1", from: [UNKNOWN] };
+        expect(await failuresWith(["translations", [only, only]])).toEqual([]);
+        const device = { device: UNKNOWN, table: UNKNOWN };
+        expect(await failuresWith(["uplinks", { lan0: device, lan1: device }], ["translations", []])).toEqual([]);
+        expect(await failuresWith(["table", UNKNOWN], ["uplinks.isp1.table", 7700])).toEqual([]);
     });
 
     it("is nothing to render with: an unknown owner, but not an unknown router", async () => {
