@@ -72,9 +72,12 @@ async function tamperAndRepair(on: Bench, desired: DesiredObject, round: readonl
     return after;
 }
 
-/** A rule that is made again comes after the others of its priority. */
-const isReordered = (line: string, round: readonly Tamper[]): boolean =>
-    /^~ rules v[46]: the same lines in another order$/.test(line) && round.some(({ names }) => names.some((name) => / rule \d/.test(name)));
+/** A rule that is made again comes after the others of its priority, a table after all others. */
+function isReordered(line: string, round: readonly Tamper[]): boolean {
+    const [, what] = /^~ (rules|nft)(?: v[46])?: the same lines in another order$/.exec(line) ?? [];
+    if (what === "rules") return round.some(({ names }) => names.some((name) => / rule \d/.test(name)));
+    return what === "nft" && round.some(({ rewrites = [] }) => rewrites.some((one) => !one.includes(" ")));
+}
 
 function different(found: Rendered, wanted: Rendered): string[] {
     const keys = new Set([...Object.keys(found), ...Object.keys(wanted)]);

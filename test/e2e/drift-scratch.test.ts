@@ -1,14 +1,11 @@
-import { expect, test } from "vitest";
-import { CASES } from "./cases";
-import { desiredOf } from "./drift-core";
-import { rounds, tampersOf, unseen } from "./drift-tampers";
-import { renderedOf } from "../../provider/reconcile/engine";
+import { test } from "vitest";
+import { KINDS, leavesOfKind } from "./cases";
+import { hasState } from "./drift-stateless";
 test("x", () => {
-    const seen = new Set<string>();
-    for (const [i, one] of CASES.entries()) {
-        const desired = desiredOf(one.kind, one.inputs);
-        const all = tampersOf(desired); const tampers = unseen(all, one.kind, seen);
-        const keys = new Set(tampers.flatMap((t) => t.names));
-        console.log(i, one.kind, "entries", Object.keys(renderedOf(desired)).length, "tampers", tampers.length, "rounds", rounds(tampers).length, Object.keys(renderedOf(desired)).filter((k) => !keys.has(k)));
+    for (const kind of KINDS) {
+        const t = performance.now();
+        const of = new Map(leavesOfKind(kind).map((leaf) => [leaf.path, leaf]));
+        const stateless = [...of.values()].filter((leaf) => !leavesOfKind(kind).some((l) => l.path === leaf.path && hasState(kind, l)));
+        console.log(kind, of.size, stateless.map((l) => l.path), Math.round(performance.now() - t));
     }
 });
