@@ -64,6 +64,8 @@ receive() { # SHA256 DIRECTORY
 	if [ "$(sha256sum <"$2/bundle" | cut -d' ' -f1)" != "$1" ]; then
 		# A short file means a full disk here, or a cut connection; the free space tells which.
 		say storage 1 "the upload did not arrive whole: $(($(wc -c <"$2/bundle"))) bytes in $2; $(df -k "$2" 2>/dev/null | tail -n 1)"
+		# Whoever asks for this transaction later must learn that it never began.
+		rm -rf "$2"
 		end
 	fi
 	offset=0
@@ -336,7 +338,13 @@ result() { # TX
 		[ -d "$ETC" ] || rm -rf "$RUN"
 		exit 0
 	fi
-	if [ -d "$tx" ]; then say running 0 "$(cat "$tx/log" 2>/dev/null)"; else say unknown-transaction 1 ''; fi
+	if [ ! -d "$tx" ]; then
+		say unknown-transaction 1 ''
+	elif [ -e "$tx/pid" ] && ! kill -0 "$(cat "$tx/pid")" 2>/dev/null; then
+		say died 1 "$(cat "$tx/log" 2>/dev/null)"
+	else
+		say running 0 ''
+	fi
 	end
 }
 
@@ -353,6 +361,7 @@ observe)
 apply) apply "$1" "$2" ;;
 _run)
 	tx=$RUN/tx/$1
+	echo $$ >"$tx/pid"
 	{ transaction; say end 0 ''; } >"$tx/result.new" 2>>"$tx/log"
 	mv "$tx/result.new" "$tx/result"
 	# Those before have been fetched, or will never be.

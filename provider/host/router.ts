@@ -42,7 +42,7 @@ export class Router implements Host {
         const id = randomBytes(8).toString("hex");
         try {
             const result = await this.run(["apply", id, sha256(bundle)], bundle, APPLY_TIMEOUT_MS);
-            return this.finished(this.sections("apply", result));
+            return this.settled(this.sections("apply", result));
         } catch (error) {
             if (!(error instanceof NviError) || !["disconnected", "timeout"].includes(error.kind)) throw error;
             return this.fetchResult(id, error);
@@ -57,19 +57,19 @@ export class Router implements Host {
             const names = new Set(sections.map((section) => section.name));
             // It never began: the upload was cut. Nothing has changed.
             if (names.has("unknown-transaction")) throw lost;
-            if (!names.has("running")) return sections;
+            if (!names.has("running")) return this.settled(sections);
             await new Promise((resolve) => setTimeout(resolve, RESULT_PAUSE_MS));
         }
         throw lost;
     }
 
-    /** The script answers "running" where its detached part died without a result. */
-    private finished(sections: Section[]): Section[] {
-        const running = sections.find((section) => section.name === "running");
-        if (!running) return sections;
+    /** The detached part of the script may die without a result: killed, or with the router's power. */
+    private settled(sections: Section[]): Section[] {
+        const died = sections.find((section) => section.name === "died" || section.name === "running");
+        if (!died) return sections;
         throw new NviError({
-            kind: "disconnected", operation: "apply", subject: this.label, reason: "the transaction ended on the router without a result: it may have been applied in part",
-            output: running.stdout, cure: "run `pulumi refresh` to see what is there, and `pulumi up` to complete it",
+            kind: "died", operation: "apply", subject: this.label, reason: "the transaction was ended on the router, without a result: it may have been applied in part",
+            output: died.stdout, cure: "run `pulumi refresh` to see what is there, and `pulumi up` to complete it",
         });
     }
 

@@ -127,9 +127,13 @@ class SshSession implements Session {
         if (!this.alive) return;
         this.#lost.abort("the session was closed");
         this.#unwatch();
-        // The inner connection first: its goodbye travels through the outer ones.
-        for (const client of [...this.#clients].reverse()) client.end();
+        this.#leave(this.#clients.length - 1);
         setTimeout(() => this.#socket.destroy(), GOODBYE_MS).unref();
+    }
+
+    /** The inner connection first, and whole: a bastion drops what it has yet to pass on when its own connection ends. */
+    #leave(hop: number): void {
+        this.#clients[hop]?.once("close", () => this.#leave(hop - 1)).end();
     }
 
     async #execBySudo(command: string, options: ExecOptions, started: () => void): Promise<ExecResult> {

@@ -25,6 +25,8 @@ export type ErrorKind =
     | "locked"
     /** A tool on the router failed. */
     | "tool"
+    /** A transaction was ended on the router by something else: what it did is unknown. */
+    | "died"
     /** The router's disk is full or read-only. */
     | "storage"
     /** An answer that makes no sense: a tool that crashed, output cut short, unparsable output. */

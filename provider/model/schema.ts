@@ -48,7 +48,7 @@ export type Partially<T> = T extends (infer E)[] ? (Partially<E> | undefined)[] 
 
 export interface Checked<T> {
     faults: Fault[];
-    /** The inputs less all unknown and faulty values: enough for checks across fields. */
+    /** The inputs less all unknown and faulty values, which are there but undefined: enough for checks across fields. */
     known: Partially<T>;
     /** The inputs as the schema has them, defaults filled in; only where everything is known and sound. */
     value?: T;
@@ -62,7 +62,15 @@ export function checkAgainst<T>(schema: z.ZodType<T>, inputs: unknown): Checked<
     if (result.success && unknowns.length === 0) return { faults: [], known: result.data as Partially<T>, value: result.data };
     const faults = result.success ? [] : result.error.issues.flatMap((issue) => toFaults(issue, [], inputs)).filter((fault) => !concerns(fault, unknowns));
     const known = without(pruned, faults.map((fault) => fault.path)) as Partially<T>;
-    return { faults, known };
+    return { faults, known: withDefaults(schema, known) };
+}
+
+/** What was left out has its default, whatever is wrong elsewhere: checks across fields want to know. */
+function withDefaults<T>(schema: z.ZodType<T>, known: Partially<T>): Partially<T> {
+    if (!(schema instanceof z.ZodObject) || known === null || typeof known !== "object") return known;
+    const missing = Object.entries(schema.shape as Record<string, z.ZodType>).filter(([key]) => !(key in known));
+    const defaults = missing.map(([key, property]) => [key, property.safeParse(undefined).data] as const).filter(([, value]) => value !== undefined);
+    return { ...Object.fromEntries(defaults), ...known };
 }
 
 type Issue = z.core.$ZodIssue;

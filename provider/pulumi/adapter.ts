@@ -132,7 +132,7 @@ function goneForGood(error: NviError): NviError {
 
 /** The outcome is unknown, or undoing failed: the state must know of the object, so that refresh can look. */
 function mayHaveChanged(error: unknown): boolean {
-    return !(error instanceof NviError) || error.kind === "disconnected" || error.kind === "timeout" || error.operation.startsWith("verify") || /UNDOING FAILED/.test(error.reason);
+    return !(error instanceof NviError) || ["disconnected", "timeout", "died"].includes(error.kind) || error.operation.startsWith("verify") || /UNDOING FAILED/.test(error.reason);
 }
 
 function desiredOf(kind: ResourceKind, inputs: Bag): DesiredObject {

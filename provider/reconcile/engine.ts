@@ -48,7 +48,7 @@ function observedIn(desired: DesiredObject, snapshot: Snapshot): Observed {
 function ownArtifacts(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
     return artifacts.filter((artifact) => {
         const resolved = artifact.kind === "sysctl" ? undefined : resolve(artifact, snapshot.addresses);
-        return resolved !== undefined && Object.keys(kindOf(resolved).observed(resolved, snapshot)).length > 0;
+        return resolved !== undefined && Object.values(kindOf(resolved).observed(resolved, snapshot)).some((value) => !isWaiting(value));
     });
 }
 

@@ -41,10 +41,12 @@ const VIA = { 4: "198.51.100.1", 6: "2001:db8:1::1" } as const;
 const PAIRS = [["10.0.0.20", "198.51.100.5"], ["10.0.0.32/29", "198.51.100.8/29"], ["2001:db8:a::20", "2001:db8:1::5"]] as const;
 
 const FITS: Record<string, Fit> = {
-    "routes[]": (item, [chosen], n) => {
+    "routes[]": (item, [chosen = ""], n, value) => {
         // Only one route of a table can have a destination.
         const to = chosen === "to" ? String(item.to) : item.via === VIA[6] ? `2001:db8:7:${n}::/64` : `192.0.2.${n}/32`;
-        return chosen === "type" && item.type !== "unicast" ? { ...item, to } : { via: VIA[familyOf(to)], device: "isp1", ...item, to };
+        if (item.type === "blackhole" || item.type === "unreachable") return { ...item, to };
+        const { [value === ABSENT ? chosen : ""]: _, ...hop } = { via: VIA[familyOf(to)], device: "isp1" } as Item;
+        return { ...hop, ...item, to };
     },
     "routes[]nextHops": (item, steps, n, value) => {
         const [hop] = item.nextHops as Item[];
@@ -68,7 +70,7 @@ const FITS: Record<string, Fit> = {
 const uplinkOf = (value: unknown): string => (/^(203\.|2001:db8:2:|isp2$)/.test(String(value)) || value === false ? "isp2" : "isp1");
 
 /** A value with one more leaf set. */
-function put(schema: z.ZodType, current: unknown, steps: readonly string[], value: unknown, path = ""): unknown {
+export function put(schema: z.ZodType, current: unknown, steps: readonly string[], value: unknown, path = ""): unknown {
     const [step, ...rest] = steps;
     if (step === undefined) return value;
     const inner = bare(schema);

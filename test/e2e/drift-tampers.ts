@@ -196,6 +196,17 @@ function goTogether(one: Tamper, other: Tamper): boolean {
 const tablesOf = ({ names }: Tamper): string[] => names.flatMap((name) => /^nft (\S+)/.exec(name)?.[1] ?? []);
 const isWhole = ({ rewrites = [] }: Tamper, table: string): boolean => rewrites.includes(table);
 
+/** One of each sort, as far as they go together and the repair is a narrow one. */
+export function assorted(tampers: readonly Tamper[]): Tamper[] {
+    const chosen = new Map<string, Tamper>();
+    for (const tamper of tampers) {
+        const sort = `${tamper.what} ${tamper.names[0]?.split(" ")[0]}`;
+        const isNarrow = !tamper.places.includes(EVERYWHERE) && !tablesOf(tamper).some((table) => isWhole(tamper, table));
+        if (isNarrow && !chosen.has(sort) && [...chosen.values()].every((other) => goTogether(tamper, other))) chosen.set(sort, tamper);
+    }
+    return [...chosen.values()];
+}
+
 /** What an entry is, whatever it is called and numbered. */
 const shape = (entry: string): string => entry.replace(/nvi_(nat|mark|if)_\w+/, "nvi_$1").replace(/0x[0-9a-f]+|\d+(?:[.:][0-9a-f:.]*)?/g, "N");
 

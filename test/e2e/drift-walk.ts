@@ -114,26 +114,20 @@ export function smallest(schema: Schema): unknown {
     return valuesOf(inner, type)[0];
 }
 
-/** A value with another one wherever this path leads; undefined where it leads nowhere. */
-export function replaced(schema: Schema, value: unknown, steps: readonly string[], to: unknown): unknown {
+/** The value in all its variants in which one place that this path leads to has another one. */
+export function variants(schema: Schema, value: unknown, steps: readonly string[], to: unknown): unknown[] {
     const [step, ...rest] = steps;
-    if (step === undefined) return to;
+    if (step === undefined) return [to];
     const inner = bare(schema);
     const { type, shape, element, valueType } = defOf(inner);
     if (type === "union") {
         const fitting = branches(inner).find(({ name, option }) => name === step && option.safeParse(value).success);
-        return fitting && replaced(fitting.option, value, rest, to);
+        return fitting ? variants(fitting.option, value, rest, to) : [];
     }
-    if (value === undefined) return undefined;
-    if (type === "array") return mapped(value as unknown[], (item) => replaced(element!, item, rest, to));
+    if (value === undefined) return [];
+    if (type === "array") return (value as unknown[]).flatMap((item, i) => variants(element!, item, rest, to).map((next) => Object.assign([...(value as unknown[])], { [i]: next })));
     const record = value as Record<string, unknown>;
-    if (step === "{key}") return Object.fromEntries(Object.entries(record).map(([key, item], i) => [i === 0 ? to : key, item]));
-    if (step === "{}") return Object.fromEntries(Object.entries(record).map(([key, item]) => [key, replaced(valueType!, item, rest, to) ?? item]));
-    const next = replaced(shape![step]!, record[step], rest, to);
-    return next === undefined && rest.length > 0 ? undefined : { ...record, [step]: next };
-}
-
-function mapped(items: readonly unknown[], change: (item: unknown) => unknown): unknown[] | undefined {
-    const changed = items.map(change);
-    return changed.every((item) => item === undefined) ? undefined : changed.map((item, i) => item ?? items[i]);
+    if (step === "{key}") return Object.keys(record).map((key) => Object.fromEntries(Object.entries(record).map(([one, item]) => [one === key ? to : one, item])));
+    const at = (key: string, child: Schema) => variants(child, record[key], rest, to).map((next) => ({ ...record, [key]: next }));
+    return step === "{}" ? Object.keys(record).flatMap((key) => at(key, valueType!)) : at(step, shape![step]!);
 }

@@ -1,122 +1,142 @@
-import { afterEach, describe, expect, test } from "vitest";
-import { ensure, remove } from "../../provider/reconcile/engine";
-import type { DesiredObject } from "../../provider/reconcile/desired";
-import { diffDumps, Flow, office, probe, type FlowReport } from "../lab";
-import { bench, desiredOf, type Bench } from "./drift-core";
-import { officeInputs } from "./office";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { closeAll } from "../../provider/host/pool";
+import { diffDumps, Flow, Lab, office, ping, probe, until, type LabOptions } from "../lab";
+import { createOn, destroyOn, piecesOf, type Piece } from "./lifecycle-pieces";
+import { piecesProgram } from "./office";
+import { stack, type Stack } from "./pulumi";
 
-/** The office of single resources, in the order in which Pulumi creates them. */
-function pieces(): DesiredObject[] {
-    const { inside, uplinks, translations } = officeInputs;
-    const table = (name: "isp1" | "isp2", number: number) => desiredOf("route-table", {
-        name, table: number, errors: name,
-        routes: [{ to: "0.0.0.0/0", via: uplinks[name].gateway, device: name }, { to: "::/0", via: uplinks[name].gateway6, device: name }],
-        rules: uplinks[name].addresses.map((from) => ({ from })),
-    });
-    return [
-        desiredOf("interface", { name: "nvi0" }),
-        desiredOf("ingress-mark", { name: "mark", nics: ["lan0", "isp1", "isp2"] }),
-        desiredOf("route-table", { name: "inwards", table: "main", rules: [{ to: "10.0.0.0/24", priority: 1050 }, { to: "2001:db8:a::/64", priority: 1050 }] }),
-        table("isp1", 7101),
-        table("isp2", 7102),
-        desiredOf("nat-stage", { name: "office", inside, uplinks: { isp1: { addresses: uplinks.isp1.addresses }, isp2: { addresses: uplinks.isp2.addresses } }, translations }),
-    ];
-}
-
-/** What the router did before anybody thought of two stages: one uplink, one NAT, a port forward on it. */
-const PLAIN_NAT = `
-table inet plain {
-    chain pre { type nat hook prerouting priority dstnat; iifname "isp1" tcp dport 8080 dnat ip to 10.0.0.80:7; }
-    chain post { type nat hook postrouting priority srcnat; oifname "isp1" snat ip to 198.51.100.2; oifname "isp1" snat ip6 to 2001:db8:1::2; }
+/*
+ * The office of single resources, on a router that masquerades already. Wherever creation or destruction stands, what
+ * worked before works; and in the end the router is as it was, whatever it was.
+ */
+const MASQUERADE = `table inet nat {
+    chain post { type nat hook postrouting priority srcnat; oifname "isp1" masquerade; }
 }`;
 
-let made: Bench | undefined;
-afterEach(async () => {
-    await made?.stop();
-    made = undefined;
+const { internet, router } = office;
+
+let lab: Lab;
+let dev: Stack;
+let pieces: Piece[];
+beforeAll(async () => {
+    lab = await Lab.start();
+    await lab.router.run(["nft", "-f", "-"], { stdin: MASQUERADE });
+    dev = await stack({ files: { "index.js": piecesProgram(lab) } });
+    pieces = await piecesOf(dev);
+});
+afterAll(async () => {
+    closeAll();
+    dev?.close();
+    await lab?.stop();
 });
 
-/** Every way that worked before; those that don't work now. */
-async function broken({ lab }: Bench): Promise<string[]> {
-    const ways = [
-        { from: "client", to: office.internet.v4, port: 7 },
-        { from: "client", to: office.internet.v6, port: 7 },
-        { from: "client", to: office.internet.v4, port: 53, proto: "udp" as const },
-        { from: "client", to: office.internet.v6, port: 53, proto: "udp" as const },
-        { from: "internet", to: office.router.isp1v4, port: 8080 },
-    ];
-    const results = await Promise.all(ways.map(async ({ from, ...target }) => ({ from, target, result: await probe(lab.node(from), target) })));
-    return results.filter(({ result }) => !result.ok).map(({ from, target, result }) => `${from} to ${target.proto ?? "tcp"} ${target.to}: ${JSON.stringify(result)}`);
+/** New connections of every sort, by what they are; true for those that work. */
+async function working(): Promise<Record<string, boolean>> {
+    const [client, own, outside] = [lab.node("client"), lab.router, lab.node("internet")];
+    const tcpAndUdp = (["tcp", "udp"] as const).flatMap((proto) => [internet.v4, internet.v6].map((to) => ({ proto, to })));
+    const results = await Promise.all([
+        ...tcpAndUdp.flatMap(({ proto, to }) => [client, own].map(async (from) => [`${from.name} ${proto} ${to}`, (await probe(from, { to, port: 443, proto, timeoutMs: 1500 })).ok] as const)),
+        ...[internet.v4, internet.v6].map(async (to) => [`client ping ${to}`, (await ping(client, to)).received === 1] as const),
+        ...[router.isp1v4, router.isp1v6].map(async (to) => [`internet ping ${to}`, (await ping(outside, to)).received === 1] as const),
+    ]);
+    return Object.fromEntries(results);
 }
 
-async function plainRouter(): Promise<Bench> {
-    made = await bench();
-    await made.lab.router.run(["nft", "-f", "-"], { stdin: PLAIN_NAT });
-    expect(await broken(made)).toEqual([]);
-    return made;
+/** TCP and pings through the router in both families, held over a change; gives a line of what it cost. */
+async function undisturbed(change: (check: () => Promise<void>) => Promise<void>): Promise<string> {
+    const flows = await Promise.all([internet.v4, internet.v6].map(async (to) => await Flow.start(lab.node("client"), { to, port: 7 })));
+    await change(async () => expect(await Promise.all(flows.map(async (flow) => await flow.alive()))).toEqual([true, true]));
+    const reports = await Promise.all(flows.map(async (flow) => await flow.stop()));
+    expect(reports.map(({ error }) => error)).toEqual([undefined, undefined]);
+    const lost = reports.reduce((sum, { ping: { lost } }) => sum + lost, 0);
+    const sent = reports.reduce((sum, { ping: { sent } }) => sum + sent, 0);
+    return `${lost} of ${sent} pings lost, longest TCP stall ${Math.max(...reports.map(({ longestStallMs }) => longestStallMs))} ms`;
 }
 
-const flows = (one: Bench) => Promise.all([office.internet.v4, office.internet.v6].map((to) => Flow.start(one.lab.node("client"), { to, port: 7 })));
-
-function report(when: string, reports: readonly FlowReport[]): void {
-    for (const { longestStallMs, error, ping } of reports) console.log(`${when}: ${ping.lost} of ${ping.sent} pings lost, slowest ${ping.slowestMs} ms; TCP stalled ${longestStallMs} ms at most${error ? `, then ${error}` : ""}`);
-}
-
-describe("every prefix of a first up, and every suffix of a destroy, forwards as before", () => {
-    test("new connections in both families, and connections from before the first up", async () => {
-        const one = await plainRouter();
-        const before = await one.lab.dump();
-        const open = await flows(one);
-        const failures: string[] = [];
-        const objects = pieces();
-        for (const object of objects) {
-            await ensure(one.host, object);
-            failures.push(...(await broken(one)).map((what) => `after creating ${object.id.kind} ${object.id.name}: ${what}`));
-        }
-        for (const object of [...objects].reverse()) {
-            await remove(one.host, object);
-            failures.push(...(await broken(one)).map((what) => `after removing ${object.id.kind} ${object.id.name}: ${what}`));
-        }
-        const alive = await Promise.all(open.map((flow) => flow.alive()));
-        const reports = await Promise.all(open.map((flow) => flow.stop()));
-        report("six created, six removed", reports);
-        expect(failures).toEqual([]);
-        expect(alive).toEqual([true, true]);
-        expect(reports.map(({ ping }) => ping.lost)).toEqual([0, 0]);
-        expect(diffDumps(before, await one.lab.dump())).toEqual([]);
-    });
-});
-
-describe("destroy leaves the router as it was before", () => {
-    const cases: [string, string][] = [
-        ["one that didn't forward", "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0"],
-        ["one that forwarded on some interfaces only", "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0; sysctl -qw net.ipv4.conf.isp1.forwarding=1 net.ipv6.conf.lan0.forwarding=1 net.ipv4.conf.default.forwarding=1"],
-        ["one that took no redirects", "sysctl -qw net.ipv4.ip_forward=0; sysctl -qw net.ipv4.conf.all.accept_redirects=0"],
-        ["one with strict reverse-path filters", "for nic in lan0 isp1 isp2; do sysctl -qw net.ipv4.conf.$nic.rp_filter=1; done"],
-    ];
-
-    test.each(cases)("%s", async (_, command) => {
-        made = await bench();
-        await made.lab.router.sh(command);
-        const before = await made.lab.dump();
-        const whole = desiredOf("two-stage-nat", { name: "office", ...officeInputs });
-        await ensure(made.host, whole);
-        expect(await probe(made.lab.node("client"), { to: office.internet.v4, port: 7 })).toMatchObject({ ok: true });
-        await remove(made.host, whole);
-        expect(diffDumps(before, await made.lab.dump())).toEqual([]);
-    });
-
-    test("one that has its IPv6 default route from router advertisements, and keeps it meanwhile", async () => {
-        made = await bench();
-        const { lab, host } = made;
-        // The kernel marks what an advertisement brought by its protocol and RTF_ADDRCONF; only the latter is purged, so
-        // what is looked at here is the setting that keeps it from that.
-        await lab.router.sh("sysctl -qw net.ipv6.conf.all.forwarding=0; ip -6 route del default; ip -6 route add default via 2001:db8:1::1 dev isp1 proto ra; sysctl -qw net.ipv6.conf.isp1.accept_ra=1");
+describe("on a router that masquerades", () => {
+    it("up and destroy by the engine leave old connections alone, and the router as it was", async () => {
         const before = await lab.dump();
-        const whole = desiredOf("two-stage-nat", { name: "office", ...officeInputs });
-        await ensure(host, whole);
-        expect((await lab.router.sh("cat /proc/sys/net/ipv6/conf/isp1/accept_ra; ip -6 route show default")).stdout).toMatch(/^2\ndefault via 2001:db8:1::1 dev isp1 proto ra/);
-        await remove(host, whole);
+        const cost = await undisturbed(async (alive) => {
+            await dev.up();
+            await alive();
+            expect(Object.entries(await working()).filter(([, ok]) => !ok)).toEqual([]);
+            await dev.destroy();
+            await alive();
+        });
+        console.log(`up and destroy: ${cost}`);
         expect(diffDumps(before, await lab.dump())).toEqual([]);
+    });
+
+    it.each([
+        { order: "the engine's order", of: (all: Piece[]) => all },
+        // Whatever waits only for the interface, turned round.
+        { order: "the order turned round as far as resources allow", of: ([first, ...rest]: Piece[]) => [first!, ...rest.slice(0, -1).reverse(), rest.at(-1)!] },
+    ])("every prefix of creation and every suffix of destruction works, in $order", async ({ of }) => {
+        const before = await lab.dump();
+        const wanted = await working();
+        expect(Object.entries(wanted).filter(([, ok]) => !ok)).toEqual([]);
+        const cost = await undisturbed(async (alive) => {
+            for (const [step, list] of [[createOn, of(pieces)], [destroyOn, of(pieces).toReversed()]] as const) {
+                for (const piece of list) {
+                    await step(lab, piece);
+                    expect(await working(), `new connections after ${step.name} of ${piece.name}`).toEqual(wanted);
+                    await alive();
+                }
+            }
+        });
+        console.log(`step by step: ${cost}`);
+        expect(diffDumps(before, await lab.dump())).toEqual([]);
+    });
+});
+
+/** A router advertisement from the first ISP's gateway, as radvd would send it: no tool of the lab does. */
+const ADVERTISE = `use Socket qw(:all);
+socket(my $s, AF_INET6, SOCK_RAW, 58) or die "socket: $!";
+open(my $f, "<", "/sys/class/net/cust/ifindex") or die "cust: $!"; my $index = <$f>;
+setsockopt($s, 41, 17, pack("i", $index)) or die "interface: $!";
+setsockopt($s, 41, 18, pack("i", 255)) or die "hops: $!";
+send($s, pack("CCnCCnNN", 134, 0, 0, 64, 0, 1800, 0, 0), 0, pack_sockaddr_in6(0, inet_pton(AF_INET6, "ff02::1"), $index)) or die "send: $!";`;
+
+/** The router without its static IPv6 default route, but with an advertised one. */
+async function advertised(on: Lab): Promise<void> {
+    await on.router.sh("ip -6 route del default");
+    const gateway = on.node("gw1");
+    // /sys belongs to the namespace that it was mounted in.
+    await gateway.observe(["unshare", "-m", "sh", "-c", 'mount -t sysfs sysfs /sys && exec perl -e "$1"', "sh", ADVERTISE]);
+    await until("the advertised default route", async () => await hasAdvertisedRoute(on));
+}
+
+const hasAdvertisedRoute = async (on: Lab): Promise<boolean> => (await on.router.run(["ip", "-6", "route", "show", "default", "proto", "ra"])).stdout.includes("dev isp1");
+
+const MIXED_OFF = ["ipv4/ip_forward=0", "ipv4/conf/lan0/forwarding=1", "ipv4/conf/all/accept_redirects=1", "ipv4/conf/isp1/accept_redirects=0", "ipv6/conf/isp2/forwarding=1", "ipv6/conf/isp1/accept_ra=2"];
+const MIXED_ON = ["ipv4/conf/isp2/forwarding=0", "ipv4/conf/all/accept_redirects=1", "ipv6/conf/lan0/forwarding=0"];
+const set = (values: string[]) => async (on: Lab) => { await on.router.sh(`set -e; ${values.map((one) => `echo ${one.split("=")[1]} > /proc/sys/net/${one.split("=")[0]}`).join("; ")}`); };
+
+describe("create and destroy leave a router as it was", () => {
+    it.each<{ what: string; options: LabOptions; first?: (on: Lab) => Promise<void>; then?: (on: Lab) => Promise<void> }>([
+        { what: "that didn't forward", options: { forwarding: false } },
+        { what: "with strict reverse-path filters", options: { rpFilter: 1 } },
+        { what: "that forwards on some interfaces only, the main switch off", options: { forwarding: false }, first: set(MIXED_OFF) },
+        { what: "that forwards on some interfaces only, the main switch on", options: {}, first: set(MIXED_ON) },
+        {
+            what: "that didn't forward and has its IPv6 default route by router advertisement, which stays",
+            options: { forwarding: false }, first: advertised,
+            then: async (on) => {
+                expect(await hasAdvertisedRoute(on), "the default route by router advertisement is gone").toBe(true);
+                expect((await on.router.run(["cat", "/proc/sys/net/ipv6/conf/isp1/accept_ra"])).stdout).toBe("2\n");
+            },
+        },
+    ])("$what", async ({ options, first, then }) => {
+        const other = await Lab.start(options);
+        try {
+            await first?.(other);
+            const before = await other.dump();
+            for (const piece of pieces) await createOn(other, piece);
+            await then?.(other);
+            for (const piece of pieces.toReversed()) await destroyOn(other, piece);
+            expect(diffDumps(before, await other.dump())).toEqual([]);
+        } finally {
+            await other.stop();
+        }
     });
 });

@@ -87,6 +87,15 @@ describe("two stages", () => {
             expect(seen[other]).toEqual([]);
         });
 
+        it.each(["tcp reset", "icmpx admin-prohibited"])("lets a filter in stage 1 refuse with %s, by the uplink that was dialled", async (how) => {
+            await withTable(office.lab.router, `chain refuse {\ntype filter hook forward priority 5\noifname "nvi0" tcp dport 7 reject with ${how}\n}`, async () => await unspoofed(office.lab, async () => {
+                for (const uplink of uplinks) {
+                    const refused = { ok: false, error: how === "tcp reset" ? "refused" : words.family === "IPv4" ? "unreachable" : "prohibited" };
+                    expect(await probe(internet(), { to: words[uplink], port: 8080, timeoutMs: 3000 }), uplink).toMatchObject(refused);
+                }
+            }));
+        });
+
         it.each(uplinks)("lets the inside reach its own server by the public address of %s", async (uplink) => {
             for (const node of [client(), office.lab.node("server")]) {
                 const { result, packets } = await during(node, "eth0", "src port 8080", async () =>

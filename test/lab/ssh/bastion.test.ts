@@ -115,3 +115,20 @@ test("when the bastion's connection is cut, the running command fails at once", 
     expect(session.alive).toBe(false);
     await relay.stop();
 });
+
+test("a bastion's connection that is cut at any of 40 places, in the login or later, gives an error and nothing else", async () => {
+    const kinds = new Set<string>();
+    for (let i = 0; i < 40; i++) {
+        const relay = await TcpRelay.start(first.port);
+        relay.cutAfter(i * 251);
+        const attempt = async () => {
+            const session = await connect(through({ ...hops.first, port: relay.port }, hops.second));
+            await session.exec("head -c 100000 /dev/zero; cat", { stdin: Buffer.alloc(100_000) });
+        };
+        const error = await attempt().then(() => expect.fail("it succeeded"), (reason: unknown) => reason as NviError);
+        expect(error).toMatchObject({ name: "NviError" });
+        kinds.add(error.kind);
+        await relay.stop();
+    }
+    expect([...kinds].sort()).toEqual(["authentication", "disconnected", "unreachable"]);
+});

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { check } from "../../../provider";
+import { markCollisions } from "../../../provider/model/mark";
+import { UNKNOWN } from "../../../provider/model/unknown";
 import { leavesOf } from "../../e2e/drift-walk";
 import { FAULTS, type Row } from "./faults";
 import { parsePath, placesIn, put } from "./places";
@@ -78,6 +80,24 @@ describe("check", () => {
         ].reduce<unknown>((inputs, [property, value]) => put(inputs, parsePath(property as string), value), { ...office, router: { name: "edge", connection: { host: "a b" } } });
         const { failures } = await check("two-stage-nat", {}, { ...(faulty as Inputs), owner: "o/p/s/office" });
         expect(failures.map(({ property }) => property).sort()).toEqual(["inside[1]", "mtu", "router.connection.host", "translations[2].port", "translations[4].outside", "uplinks.isp1.gateway"]);
+    });
+
+    it("tells NICs whose marks are the same, wherever they are named", async () => {
+        const names = Array.from({ length: 2000 }, (_, i) => `eth${i}`);
+        const [one, other] = markCollisions(names)[0]!;
+        const reason = expect.stringContaining(`gets the same mark as ${one}`);
+        expect(await failuresOf("ingress-mark", { nics: [one, "lan0", other] })).toEqual({ "nics[2]": reason });
+        const stage = (inside: string[], uplinks: object) => failuresOf("nat-stage", { inside, uplinks });
+        expect(await stage([one, "lan0", other], {})).toEqual({ "inside[2]": reason });
+        expect(await stage(["lan0", one], { isp1: { device: other } })).toEqual({ "uplinks.isp1.device": reason });
+        expect(await stage(["lan0"], { [one]: {}, [other]: {} })).toEqual({ [`uplinks.${other}`]: reason });
+        expect(await stage(["lan0"], { [one]: {}, [other]: { device: UNKNOWN } })).toEqual({});
+    });
+
+    it("knows an uplink from what every object has", async () => {
+        const snat = { kind: "snat", from: "10.0.0.0/24", to: { uplinks: ["constructor"] } };
+        expect(await failuresOf("nat-stage", { inside: ["lan0"], uplinks: { isp1: {} }, translations: [snat] })).toEqual({ "translations[0].to.uplinks[0]": "is no uplink; there are: isp1" });
+        expect(await failuresOf("nat-stage", { inside: ["lan0"], uplinks: { constructor: {} }, translations: [snat] })).toEqual({});
     });
 
     it("gives the inputs back as they came, so that a secret stays one", async () => {
