@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { RESOURCES, type ResourceKind } from "../../provider/resources";
 import { diffDumps, Lab } from "../lab";
-import type { Inputs } from "./cases";
-import { desiredOf, withoutHousekeeping } from "./drift-core";
+import { withoutHousekeeping } from "./drift-core";
 import { assorted, tampersOf, type Tamper } from "./drift-tampers";
-import { officeProgram, piecesProgram } from "./office";
+import { bothProgram, desiredFrom } from "./lifecycle-pieces";
 import { stack, type Resource, type Stack } from "./pulumi";
 
 /*
@@ -15,8 +13,7 @@ let labs: [Lab, Lab];
 let dev: Stack;
 beforeAll(async () => {
     labs = [await Lab.start(), await Lab.start()];
-    const programs = [piecesProgram(labs[0]), officeProgram(labs[1]).replace('"edge"', '"whole"').replace('"office"', '"whole-office"')];
-    dev = await stack({ files: { "index.js": programs.map((text) => `{\n${text}}\n`).join("") } });
+    dev = await stack({ files: { "index.js": bothProgram(labs) } });
 });
 afterAll(async () => {
     dev?.close();
@@ -24,9 +21,7 @@ afterAll(async () => {
 });
 
 function tampersFor({ inputs = {}, type }: Resource): Tamper[] {
-    const kind = Object.keys(RESOURCES).find((one) => type.endsWith(`:${one.replace(/(?:^|-)(.)/g, (_, letter: string) => letter.toUpperCase())}`)) as ResourceKind;
-    const { router: _, owner, rendered: __, __provider: ___, ...own } = inputs as Inputs & { owner: string };
-    return assorted(tampersOf(desiredOf(kind, own as Inputs, owner)));
+    return assorted(tampersOf(desiredFrom(type, inputs)));
 }
 
 /** The entries that a diff marks, by resource: `~ sysctl ipv4/ip_forward : "1" => "0"`. */

@@ -24,10 +24,10 @@ ip route add 192.0.2.64/26 via 203.0.113.1`;
 
 export const addForeign = (on: Bench): Promise<string> => on.sh(FOREIGN);
 
-/** Rules that differ from ours in nothing but the protocol and where they lead. */
+/** Rules that differ from ours in nothing but the protocol. */
 function twins(desired: DesiredObject, verb: "add" | "del"): string {
     const rules = desired.artifacts.flatMap((artifact) => (artifact.kind === "rule" ? [inFull(artifact)] : []));
-    return rules.map((rule) => ruleCommand(verb, { ...rule, action: { table: 4242 } }).join(" ").replace(/protocol \d+$/, "protocol 3")).join("\n");
+    return rules.map((rule) => ruleCommand(verb, rule).join(" ").replace(/protocol \d+$/, "protocol 3")).join("\n");
 }
 
 /** Does to one object all that hasn't been done to one of its kind, in rounds, and gives the number of tampers. */

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { diffDumps, keygen, type Lab } from "../lab";
@@ -46,7 +46,7 @@ function knownHosts(name: string, line: string): string {
 async function expectRefusal({ args = (same) => same, trouble, heal, says }: Trouble, name: string): Promise<void> {
     const { lab, stack } = s;
     const before = await lab.dump();
-    stack.write({ "index.js": program({ dialTimeout: 2, ...args(routerArgs(lab), lab) }) });
+    stack.write({ "index.js": program(args(routerArgs(lab), lab)) });
     await trouble?.(lab);
     try {
         const { code, all } = await stack.up([], { allowFailure: true });
@@ -63,12 +63,13 @@ describe("an `up` to a router", () => {
     it.each<Trouble>([
         {
             name: "that is down: connections are refused",
-            trouble: (lab) => lab.relay.retarget(lab.sshd.port === 22 ? "10.0.0.1" : "", 2),
-            heal: (lab) => lab.relay.retarget("10.0.0.1"),
-            says: [/dial: .*(ECONNREFUSED|ECONNRESET).*gave up after \d+ attempts/, "cure:    see whether sshd runs"],
+            // Nothing listens on tcpmux here.
+            args: (args) => ({ ...args, connection: { ...args.connection, port: 1 }, dialTimeout: 2 }),
+            says: [/dial: .*ECONNREFUSED.*gave up after \d+ attempts/, "cure:    see whether sshd runs and listens on port 1"],
         },
         {
             name: "that is down: packets vanish",
+            args: (args) => ({ ...args, dialTimeout: 2 }),
             trouble: (lab) => lab.relay.blackhole(true),
             heal: (lab) => lab.relay.blackhole(false),
             says: [/dial: no SSH handshake within \S+ s/],
@@ -76,7 +77,7 @@ describe("an `up` to a router", () => {
         {
             name: "whose host key is not the pinned one",
             args: (args) => ({ ...args, hostKey: otherHostKey }),
-            says: ["check the host key: the host key is NOT THE PINNED one: expected", "compare the key on the server's console"],
+            says: ["check the host key: the host key is NOT THE PINNED one: expected", /cure: +compare the .* on the server's console/],
         },
         {
             name: "that known_hosts does not know",
@@ -96,7 +97,7 @@ describe("an `up` to a router", () => {
         {
             name: "that does not know the key",
             args: (args) => ({ ...args, connection: { ...args.connection, privateKeyPath: strangersKey } }),
-            says: ["log in as root: the server refused the login; server accepts: publickey; tried: key ", "it is not tried again"],
+            says: ["log in as root: the server refused the login; server accepts: publickey; tried: key ", "not tried again"],
         },
         {
             name: "with a key file that isn't there",
@@ -104,15 +105,4 @@ describe("an `up` to a router", () => {
             says: ["load the credentials: the key file ~/.ssh/edge cannot be read (ENOENT)"],
         },
     ])("$name", async (row) => expectRefusal(row, row.name));
-
-    it("a wrong key is offered once, however many resources there are", async () => {
-        const { lab, stack } = s;
-        const before = lab.sshd.count();
-        const three = ["a", "b", "c"].map((name) => `new nvi.Interface("${name}", { router, name: "${name}0" });`).join("\n");
-        const args = routerArgs(lab);
-        stack.write({ "index.js": `${program({ ...args, connection: { ...args.connection, privateKeyPath: strangersKey } })}\n${three}` });
-        await stack.up([], { allowFailure: true });
-        expect(lab.sshd.count().failed - before.failed, readFileSync(lab.sshd.logFile, "utf8").slice(-2000)).toBeLessThanOrEqual(1);
-        expect(lab.sshd.count().connections - before.connections).toBe(1);
-    });
 });

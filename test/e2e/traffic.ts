@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { Capture, destination4, destination6, office, type Lab, type LabNode, type Packet, type ProbeResult } from "../lab";
+import type { Stack } from "./pulumi";
 
 const { client, server, internet, router, gw1, gw2 } = office;
 
@@ -89,3 +90,10 @@ export const sources = (packets: readonly Packet[]): string[] => [...new Set(pac
 
 /** Connection attempts, once each. */
 export const opened = (packets: readonly Packet[]): number => new Set(packets.filter((packet) => packet.flags === "S").map((packet) => `${packet.source} ${packet.sourcePort} ${packet.target}`)).size;
+
+/** What a refresh prints as different: the keys of `rendered`, and how each was and is. */
+export async function drift(stack: Stack): Promise<Record<string, string>> {
+    const { all } = await stack.refresh(["--diff"]);
+    const lines = all.split("\n").map((line) => /^ *[-+~] ((?:address|ipv[46]|link|neighbour|nft|sysctl) .*?) *: (".*)$/.exec(line));
+    return Object.fromEntries(lines.filter((match) => match !== null).map(([, key, value]) => [key!, value!]));
+}

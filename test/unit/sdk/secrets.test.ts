@@ -4,8 +4,8 @@ import * as nvi from "../../../sdk";
 import { inClear, mocked, plain, settled, type Registered } from "./mocks";
 
 /*
- * What programs write as a literal is a secret in all that the engine gets. How deep in a property it is secret doesn't show
- * here, for mocks are given the whole property as one; test/e2e/secrets-state.test.ts looks at that.
+ * What programs write as a literal is a secret in all that the engine gets. Mocks are given a property as secret that has a
+ * secret anywhere in it, so each credential is written by itself; test/e2e/secrets-state.test.ts sees how deep they are.
  */
 
 let registered: Registered[] = [];
@@ -13,11 +13,9 @@ beforeAll(async () => {
     registered = await mocked();
 });
 
-const hop = (where: string) => ({ host: where, user: "ops", port: 2222, hostKey: "SHA256:x", password: `${where} hush-1`, privateKey: `${where} hush-2`, privateKeyPassword: `${where} hush-3` });
-
 /** Registers a router and something on it; gives the reach of the one and of the other. */
 async function register(name: string, connection: nvi.ConnectionArgs): Promise<unknown[]> {
-    const router = new nvi.Router(name, { connection, sudoPassword: "hush-4" });
+    const router = new nvi.Router(name, { connection });
     const device = new nvi.Interface(`${name}-nvi0`, { router });
     await settled(pulumi.all([router.facts, device.rendered]));
     const inputs = (type: string, of: string) => registered.find((one) => one.type === type && one.name === of)!.inputs;
@@ -25,20 +23,34 @@ async function register(name: string, connection: nvi.ConnectionArgs): Promise<u
     return [own, inputs("Interface", `${name}-nvi0`).router];
 }
 
-describe("credentials", () => {
-    it.each<[string, nvi.ConnectionArgs["proxy"], unknown]>([
-        ["one", hop("bastion"), hop("bastion")],
-        ["chain", [hop("first"), pulumi.output(hop("second"))], [hop("first"), hop("second")]],
-        ["output", pulumi.output(hop("bastion")), hop("bastion")],
-        ["promise", Promise.resolve(hop("bastion")), hop("bastion")],
-    ])("are secrets, those of proxies too, and arrive as written: %s", async (name, proxy, arrived) => {
-        for (const reach of await register(name, { ...hop("edge"), proxy })) {
+const CREDENTIALS = ["password", "privateKey", "privateKeyPassword"] as const;
+const PLACES: Record<string, (hop: { host: string }) => nvi.ConnectionArgs> = {
+    "the router": (hop) => hop,
+    "a proxy": (proxy) => ({ host: "edge", proxy }),
+    "a chain of proxies": (proxy) => ({ host: "edge", proxy: [{ host: "first" }, proxy] }),
+    "a chain with an output": (proxy) => ({ host: "edge", proxy: [{ host: "first" }, pulumi.output(proxy)] }),
+    "a proxy that is an output": (proxy) => ({ host: "edge", proxy: pulumi.output(proxy) }),
+    "a proxy that is a promise": (proxy) => ({ host: "edge", proxy: Promise.resolve(proxy) }),
+};
+
+describe.each(Object.entries(PLACES))("a credential of %s", (place, connection) => {
+    it.each(CREDENTIALS)("is a secret, and arrives as written: %s", async (credential) => {
+        for (const reach of await register(`${place} ${credential}`, connection({ host: "there", [credential]: "hush" }))) {
             expect(JSON.stringify(inClear(reach))).not.toContain("hush");
-            expect(plain(reach)).toEqual({ name, connection: { ...hop("edge"), proxy: arrived }, sudoPassword: "hush-4" });
+            expect(JSON.stringify(plain(reach))).toContain(`{"host":"there","${credential}":"hush"}`);
         }
     });
+});
 
-    it("that are not there are not made up", async () => {
-        for (const reach of await register("agent", { host: "edge" })) expect(plain(reach)).toEqual({ name: "agent", connection: { host: "edge" }, sudoPassword: "hush-4" });
+describe("what is no credential", () => {
+    it("is in clear, and nothing is made up", async () => {
+        const connection = { host: "edge", user: "ops", port: 2222, hostKey: "SHA256:x", privateKeyPath: "~/.ssh/edge", proxy: { host: "bastion" } };
+        for (const reach of await register("agent", connection)) expect(inClear(reach)).toEqual({ name: "agent", connection });
+    });
+
+    it("stands beside sudo's password, which is", async () => {
+        const router = new nvi.Router("sudo", { connection: { host: "edge" }, sudoPassword: "hush" });
+        await settled(router.facts);
+        expect(registered.find(({ name }) => name === "sudo")!.inputs).toMatchObject({ connection: { host: "edge" }, sudoPassword: expect.not.stringContaining("hush") });
     });
 });

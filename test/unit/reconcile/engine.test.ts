@@ -1,0 +1,218 @@
+import { describe, expect, it } from "vitest";
+import { ensure, read, remove, renderedOf } from "../../../provider/reconcile/engine";
+import type { Rule } from "../../../provider/syntax/artifact";
+import { commandsIn, FakeRouter, section } from "./fake-router";
+import { OWNER, diversion, forwarding, guard, loose, manifestOf, object } from "./things";
+
+const all = object(forwarding, diversion, guard, loose);
+const told = (files: Parameters<typeof commandsIn>[0]) => commandsIn(files).map((words) => words.join(" "));
+
+describe("ensure", () => {
+    it("makes what is missing, device and stages first, forwarding last", async () => {
+        const router = new FakeRouter();
+        const { rendered } = await ensure(router, all);
+        expect(rendered).toEqual(renderedOf(all));
+        expect(told(router.applied[0]!)).toEqual([
+            "put net/ipv4/conf/isp1/rp_filter 2", "nft -f nvi_nat_main.nft", "ip -4 rule add priority 2000 iif lan0 lookup 7700 protocol 78", "put net/ipv4/ip_forward 1",
+        ]);
+    });
+
+    it("writes a manifest with what is there and what was there before", async () => {
+        const router = new FakeRouter();
+        await ensure(router, all);
+        expect(JSON.parse(router.objects.get("nat-stage.main")!)).toMatchObject({ version: 1, object: "nat-stage.main", owner: OWNER, artifacts: all.artifacts, saved: { "net/ipv4/ip_forward": "0", "net/ipv4/conf/isp1/rp_filter": "1" } });
+    });
+
+    it("writes nothing where nothing differs", async () => {
+        const router = new FakeRouter();
+        await ensure(router, all);
+        await ensure(router, all);
+        expect(router.applied).toHaveLength(1);
+    });
+
+    it("repairs what differs, and only that", async () => {
+        const router = new FakeRouter();
+        await ensure(router, all);
+        router.sysctls.set("net/ipv4/ip_forward", "0");
+        await ensure(router, all);
+        expect(told(router.applied[1]!)).toEqual(["put net/ipv4/ip_forward 1"]);
+    });
+
+    it("keeps a value that does as well, and the one from before over later ones", async () => {
+        const router = new FakeRouter();
+        router.sysctls.set(loose.path, "0");
+        await ensure(router, object(loose));
+        expect(commandsIn(router.applied[0]!)).toEqual([]);
+        router.sysctls.set(loose.path, "1");
+        await ensure(router, object(loose));
+        expect(JSON.parse(router.objects.get("nat-stage.main")!).saved).toEqual({ [loose.path]: "0" });
+    });
+
+    it("adds what is new before it takes away what is old, the latest first", async () => {
+        const router = new FakeRouter();
+        await ensure(router, all);
+        const moved: Rule = { ...diversion, priority: 2100 };
+        await ensure(router, object(forwarding, moved));
+        expect(told(router.applied[1]!)).toEqual([
+            "ip -4 rule add priority 2100 iif lan0 lookup 7700 protocol 78", "ip -4 rule del priority 2000 iif lan0 lookup 7700 protocol 78", "nft delete table inet nvi_nat_main", "put net/ipv4/conf/isp1/rp_filter 1",
+        ]);
+    });
+
+    it("undoes in the order opposite to what it did", async () => {
+        const router = new FakeRouter();
+        await ensure(router, all);
+        const undo = router.applied[0]!.steps!.split("\n").filter((line) => line.startsWith("undo")).map((line) => line.split("\t").slice(1).join(" "));
+        expect(undo).toEqual(["put net/ipv4/conf/isp1/rp_filter 1", "nft delete table inet nvi_nat_main", "ip -4 rule del priority 2000 iif lan0 lookup 7700 protocol 78", "put net/ipv4/ip_forward 0"]);
+    });
+
+    it("completes what a transaction began that never ended, and forgets nothing of it", async () => {
+        const router = new FakeRouter();
+        await ensure(router, object(forwarding));
+        router.pending.set("nat-stage.main", manifestOf([forwarding, guard]));
+        await router.apply({ meta: "object other\n", manifest: "{}", steps: "do\tnft\t-f\tx.nft\n", "x.nft": "table inet nvi_nat_main {\n}\n", requests: "" });
+        router.objects.delete("other");
+        await ensure(router, object(forwarding));
+        expect(told(router.applied.at(-1)!)).toEqual(["nft delete table inet nvi_nat_main"]);
+        expect(router.pending.size).toBe(0);
+    });
+});
+
+describe("ensure when something comes in between", () => {
+    const stale = [section("stale", "7", 1)];
+
+    it("looks and plans again", async () => {
+        const router = new FakeRouter();
+        router.answers = [stale, stale];
+        await ensure(router, all);
+        expect(router.applied).toHaveLength(3);
+    });
+
+    it("gives up after some times, and says so", async () => {
+        const router = new FakeRouter();
+        router.answers = Array.from({ length: 6 }, () => stale);
+        await expect(ensure(router, all)).rejects.toMatchObject({ kind: "locked", reason: "other transactions keep coming in between" });
+        expect(router.applied).toHaveLength(6);
+    });
+
+    it.each([
+        ["locked", [section("locked", "organization/other/dev/x, process 7", 1)], { kind: "locked", reason: /organization\/other\/dev\/x/ }],
+        ["storage", [section("storage", "cannot write /etc/nvi", 1)], { kind: "storage", reason: /cannot write \/etc\/nvi; the router is as it was/ }],
+        ["a step that failed", [section("failed-step", "ipv4 rule", 2), section("failed-command", "ip\t-4\trule", 2), section("failed-output", "", 2, "RTNETLINK"), section("undone")], { kind: "tool", reason: /exit status 2; everything before it was undone/, command: "ip -4 rule", output: "RTNETLINK" }],
+        ["a step that failed, and its undoing", [section("failed-step", "x", 2), section("failed-command", "ip", 2), section("undo-failed", "ip\tlink\tdel", 1), section("undone", "", 1)], { kind: "tool", reason: /UNDOING FAILED TOO.*ip link del/ }],
+        ["a dry run", [section("failed-command", "nft -c -f x.nft", 1), section("failed-output", "", 1, "syntax error"), section("dry-run", "", 1)], { kind: "tool", operation: /dry run/, reason: /the router is as it was/ }],
+        ["a tool that crashed", [section("failed-step", "x", 139), section("failed-command", "nft", 139), section("undone")], { kind: "tool", reason: /ended by signal 11/ }],
+        ["nothing", [], { kind: "protocol", reason: /no result/ }],
+    ])("reports %s", async (_what, answer, parts) => {
+        const router = new FakeRouter();
+        router.answers = [answer];
+        const error = await ensure(router, all).then(() => undefined, (one: object) => one) as Record<string, string>;
+        for (const [key, wanted] of Object.entries(parts)) expect(error[key]).toMatch(wanted);
+    });
+
+    it("does not take commands that succeeded for what was asked for", async () => {
+        const router = new FakeRouter();
+        router.broken = [section("sysctls", "net/ipv4/ip_forward\t0\n")];
+        await expect(ensure(router, object(forwarding))).rejects.toMatchObject({ kind: "tool", output: "sysctl ipv4/ip_forward: wanted 1, found 0" });
+    });
+});
+
+describe("ensure where the manifest is lost", () => {
+    const lost = async () => {
+        const router = new FakeRouter();
+        await ensure(router, all);
+        router.objects.clear();
+        return router;
+    };
+
+    it("refuses what stands in its place, for all that is known", async () => {
+        await expect(ensure(await lost(), all)).rejects.toMatchObject({ kind: "preflight", reason: expect.stringContaining("nvi_nat_main") as string });
+    });
+
+    it("takes it over where the object is known to have been there", async () => {
+        const router = await lost();
+        const { rendered } = await ensure(router, all, { known: true });
+        expect(rendered).toEqual(renderedOf(all));
+        expect(commandsIn(router.applied.at(-1)!)).toEqual([]);
+    });
+});
+
+describe("read", () => {
+    it("finds nothing on a router that has nothing", async () => {
+        expect(await read(new FakeRouter(), all)).toMatchObject({ exists: false });
+    });
+
+    it("takes a sysctl that happens to be as wanted for no proof of presence", async () => {
+        const router = new FakeRouter();
+        router.sysctls.set("net/ipv4/ip_forward", "1");
+        expect(await read(router, all)).toMatchObject({ exists: false, rendered: { "sysctl ipv4/ip_forward": "1" } });
+    });
+
+    it.each(["manifest", "pending"] as const)("takes a %s for proof, by itself", async (what) => {
+        const router = new FakeRouter();
+        (what === "manifest" ? router.objects : router.pending).set("nat-stage.main", manifestOf([]));
+        expect(await read(router, all)).toMatchObject({ exists: true, rendered: { owner: OWNER } });
+    });
+
+    it("takes any artifact of ours for proof, without a manifest", async () => {
+        const router = new FakeRouter();
+        await ensure(router, all);
+        router.objects.clear();
+        router.tables.clear();
+        const found = await read(router, all);
+        expect(found.exists).toBe(true);
+        expect(found.rendered).not.toHaveProperty("owner");
+    });
+});
+
+describe("remove", () => {
+    it("takes away what the manifest lists, in the order opposite to creation, and puts back what was there", async () => {
+        const router = new FakeRouter();
+        await ensure(router, all);
+        await remove(router, object());
+        expect(told(router.applied[1]!)).toEqual(["put net/ipv4/ip_forward 0", "ip -4 rule del priority 2000 iif lan0 lookup 7700 protocol 78", "nft delete table inet nvi_nat_main", "put net/ipv4/conf/isp1/rp_filter 1"]);
+        expect(router.objects.size).toBe(0);
+    });
+
+    it("leaves what somebody has set since then", async () => {
+        const router = new FakeRouter();
+        await ensure(router, object(loose));
+        router.sysctls.set(loose.path, "0");
+        await remove(router, object(loose));
+        expect(commandsIn(router.applied[1]!)).toEqual([]);
+    });
+
+    it("leaves what another object needs, which puts it back in its turn", async () => {
+        const router = new FakeRouter();
+        const other = { ...object(forwarding), id: { kind: "nat-stage", name: "other" } };
+        await ensure(router, object(forwarding));
+        await ensure(router, other);
+        await remove(router, object(forwarding));
+        expect(router.sysctls.get("net/ipv4/ip_forward")).toBe("1");
+        await remove(router, other);
+        expect(router.sysctls.get("net/ipv4/ip_forward")).toBe("0");
+    });
+
+    it("refuses what belongs to somebody else, and changes nothing", async () => {
+        const router = new FakeRouter();
+        router.objects.set("nat-stage.main", manifestOf([guard], { owner: "organization/other/dev/x" }));
+        await expect(remove(router, all)).rejects.toMatchObject({ kind: "foreign", reason: expect.stringContaining("organization/other/dev/x") as string });
+        expect(router.applied).toEqual([]);
+    });
+
+    it("without a manifest goes by the inputs, less what others claim", async () => {
+        const router = new FakeRouter();
+        await ensure(router, all);
+        router.objects.clear();
+        router.objects.set("nat-stage.other", manifestOf([guard], { object: "nat-stage.other" }));
+        await remove(router, all);
+        expect(told(router.applied[1]!)).toEqual(["ip -4 rule del priority 2000 iif lan0 lookup 7700 protocol 78"]);
+        expect([...router.tables.keys()]).toEqual(["nvi_nat_main"]);
+    });
+
+    it("only cleans up where nothing is left", async () => {
+        const router = new FakeRouter();
+        await remove(router, all);
+        expect(router.applied).toEqual([]);
+        expect(router.calls.at(-1)).toBe("clean");
+    });
+});
