@@ -13,6 +13,8 @@ export default defineConfig({
                     name: "unit",
                     include: ["test/unit/**/*.test.ts"],
                     sequence: { groupOrder: 0 },
+                    // Some go through thousands of generated inputs, on machines that may be busy.
+                    testTimeout: 60_000,
                 },
             },
             {
@@ -24,8 +26,8 @@ export default defineConfig({
                     maxWorkers: 2,
                     // Not beside the unit tests: those would take the time that these have deadlines for.
                     sequence: { groupOrder: 1 },
-                    testTimeout: 120_000,
-                    hookTimeout: 180_000,
+                    testTimeout: 300_000,
+                    hookTimeout: 300_000,
                 },
             },
         ],

@@ -58,6 +58,7 @@ describe("retryable", () => {
         foreign: false,
         locked: false,
         tool: false,
+        died: false,
         storage: false,
         protocol: false,
         internal: false,
