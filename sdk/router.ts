@@ -47,7 +47,7 @@ export interface RouterArgs {
      * Address and credentials. The environment's SSH agent is used where no credential is given. Literal keys and passwords
      * become Pulumi secrets by themselves.
      */
-    connection: ConnectionArgs;
+    connection: pulumi.Input<ConnectionArgs>;
     /** The router's pinned host key or keys; wins over `knownHosts`. */
     hostKey?: pulumi.Input<string | pulumi.Input<string>[]>;
     /** A known_hosts file, for every hop without a pinned key. @default ~/.ssh/known_hosts */
@@ -82,7 +82,7 @@ export class Router extends pulumi.dynamic.Resource {
 
 function endpointOf(name: string, args: RouterArgs): pulumi.Inputs {
     const { connection, sudoPassword, ...rest } = args;
-    return defined({ name: objectNameFrom(name), ...rest, connection: concealConnection(connection), sudoPassword: conceal(sudoPassword) });
+    return defined({ name: objectNameFrom(name), ...rest, connection: concealInput(connection, concealConnection), sudoPassword: conceal(sudoPassword) });
 }
 
 /** A literal would be stored in clear. */
@@ -90,16 +90,17 @@ const conceal = (value: pulumi.Input<string> | undefined) => (value === undefine
 
 type Loose = Record<string, pulumi.Input<unknown>>;
 
-function concealConnection(connection: ConnectionArgs): pulumi.Inputs {
-    const { proxy, ...hop } = connection as unknown as Loose & { proxy?: unknown };
-    if (proxy === undefined) return concealHop(hop);
-    const hops = Array.isArray(proxy) ? proxy.map(concealInput) : concealInput(proxy);
-    return { ...concealHop(hop), proxy: hops };
+/** Leaf by leaf where the program gives a plain object, so that the rest can be seen in a diff. */
+function concealInput(value: unknown, concealed: (plain: Loose) => pulumi.Inputs): pulumi.Input<unknown> {
+    if (pulumi.Output.isInstance(value) || value instanceof Promise) return pulumi.output(value).apply((plain) => concealInput(plain, concealed));
+    // What is no object is a fault that `check` tells; it may be a credential in the wrong place.
+    return typeof value === "object" && value !== null ? concealed(value as Loose) : conceal(value as pulumi.Input<string>);
 }
 
-/** Leaf by leaf where the program gives a plain object, so that the rest can be seen in a diff. */
-function concealInput(hop: unknown): pulumi.Input<pulumi.Inputs> {
-    return pulumi.Output.isInstance(hop) || hop instanceof Promise ? pulumi.output(hop).apply((value) => concealHop(value as Loose)) : concealHop(hop as Loose);
+function concealConnection({ proxy, ...hop }: Loose): pulumi.Inputs {
+    if (proxy === undefined) return concealHop(hop);
+    const hops = Array.isArray(proxy) ? proxy.map((one) => concealInput(one, concealHop)) : concealInput(proxy, concealHop);
+    return { ...concealHop(hop), proxy: hops };
 }
 
 const SECRETS = ["password", "privateKey", "privateKeyPassword"];

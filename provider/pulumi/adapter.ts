@@ -7,7 +7,7 @@ import type { DesiredObject } from "../reconcile/desired";
 import { resourceOf, type ResourceKind } from "../resources";
 import { endpoint, endpointFaults, type EndpointInputs } from "../resources/endpoint";
 import { changedKeys, type Bag } from "./bag";
-import { failed, quietly } from "./errors";
+import { failed, failure, quietly, type CheckFailure } from "./errors";
 import { hostOf, inTurn } from "./hosts";
 
 /*
@@ -18,7 +18,7 @@ import { hostOf, inTurn } from "./hosts";
 
 export interface CheckResult {
     inputs: Bag;
-    failures: { property: string; reason: string }[];
+    failures: CheckFailure[];
 }
 
 /** Properties that all kinds have beside their own. */
@@ -43,7 +43,7 @@ function checkKind(kind: ResourceKind, inputs: Bag) {
 export async function check(kind: ResourceKind, inputs: Bag): Promise<CheckResult> {
     return quietly(() => {
         const { resource, own, faults } = checkKind(kind, inputs);
-        const failures = faults.map((fault) => ({ property: formatPath(fault.path), reason: fault.reason }));
+        const failures = faults.map(failure);
         if (failures.length > 0) return { inputs, failures };
         const owner = inputs.owner;
         const isKnown = own.value !== undefined && typeof owner === "string" && owner !== UNKNOWN;

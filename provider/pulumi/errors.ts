@@ -1,5 +1,23 @@
 import { NviError } from "../model/errors";
+import { formatPath, type Fault } from "../model/fault";
 import type { Bag } from "./bag";
+
+export interface CheckFailure {
+    property: string;
+    reason: string;
+}
+
+/** Properties of a resource itself that are credentials, or hold them. */
+const CREDENTIALS = ["router", "connection", "sudoPassword"];
+
+/**
+ * A fault as `check` gives it. The engine prints the whole value of a property that is the resource's own, secret or not
+ * (pkg/resource/deploy/step_generator.go, issueCheckFailures): a failure that names no property is printed without one.
+ */
+export function failure({ path, reason }: Fault): CheckFailure {
+    const property = formatPath(path);
+    return path.length === 1 && CREDENTIALS.includes(property) ? { property: "", reason: `property ${property} ${reason}` } : { property, reason };
+}
 
 /** What the engine knows about an object that may exist although its creation failed. */
 export interface Partial {

@@ -1,11 +1,10 @@
-import { formatPath } from "../model/fault";
 import { checkAgainst } from "../model/schema";
 import { UNKNOWN } from "../model/unknown";
 import { facts } from "../reconcile/facts";
 import { endpoint, endpointFaults } from "../resources/endpoint";
 import { changedKeys, type Bag } from "./bag";
 import type { CheckResult, DiffResult, ReadResult } from "./adapter";
-import { failed, quietly } from "./errors";
+import { failed, failure, quietly } from "./errors";
 import { hostOf } from "./hosts";
 
 /*
@@ -22,7 +21,7 @@ export async function check(inputs: Bag): Promise<CheckResult> {
     return quietly(() => {
         const result = checkAgainst(endpoint, own(inputs));
         const faults = [...result.faults, ...endpointFaults(result.known)];
-        return { inputs, failures: faults.map((fault) => ({ property: formatPath(fault.path), reason: fault.reason })) };
+        return { inputs, failures: faults.map(failure) };
     });
 }
 

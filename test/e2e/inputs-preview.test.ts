@@ -65,9 +65,12 @@ describe("preview", () => {
         expect(all).not.toContain(HUSH);
     });
 
-    // The engine prints the value of a failure whose property is one of the resource's own, secret or not.
-    it.fails("shows no sudo password that is wrong", async () => {
-        const { all } = await faultsOf({ connection, sudoPassword: { text: HUSH } }, officeInputs);
+    it.each([
+        { what: "sudo password", router: { connection, sudoPassword: { text: HUSH } }, says: "sudoPassword is not a string" },
+        { what: "connection", router: { connection: HUSH }, says: "connection is not an object" },
+    ])("shows nothing of a $what that is wrong", async ({ router, says }) => {
+        const { shown, all } = await faultsOf(router, officeInputs);
+        expect(shown).toContain(says);
         expect(all).not.toContain(HUSH);
     });
 });

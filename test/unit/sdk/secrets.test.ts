@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 
 /** Registers a router and something on it; gives the reach of the one and of the other. */
-async function register(name: string, connection: nvi.ConnectionArgs): Promise<unknown[]> {
+async function register(name: string, connection: nvi.RouterArgs["connection"]): Promise<unknown[]> {
     const router = new nvi.Router(name, { connection });
     const device = new nvi.Interface(`${name}-nvi0`, { router });
     await settled(pulumi.all([router.facts, device.rendered]));
@@ -24,8 +24,9 @@ async function register(name: string, connection: nvi.ConnectionArgs): Promise<u
 }
 
 const CREDENTIALS = ["password", "privateKey", "privateKeyPassword"] as const;
-const PLACES: Record<string, (hop: { host: string }) => nvi.ConnectionArgs> = {
+const PLACES: Record<string, (hop: { host: string }) => nvi.RouterArgs["connection"]> = {
     "the router": (hop) => hop,
+    "a router whose connection is an output": (hop) => pulumi.output(hop),
     "a proxy": (proxy) => ({ host: "edge", proxy }),
     "a chain of proxies": (proxy) => ({ host: "edge", proxy: [{ host: "first" }, proxy] }),
     "a chain with an output": (proxy) => ({ host: "edge", proxy: [{ host: "first" }, pulumi.output(proxy)] }),
