@@ -16,7 +16,7 @@ export interface NatStageArgs extends OnRouterArgs, StageArgs {
     uplinks?: pulumi.Input<Record<string, pulumi.Input<UplinkArgs>>>;
     /** Number of the route table that leads into the NVI. Another number is another stage. @default 7700 */
     table?: pulumi.Input<number>;
-    /** Priority of the rules that divert packets; after all of stage 2. @default 2000 */
+    /** Priority of the rules that divert packets, after all of stage 2. Their guards, which let nothing pass them by, are one later. @default 2000 */
     priority?: pulumi.Input<number>;
 }
 

@@ -29,7 +29,7 @@ export interface TwoStageNatArgs extends OnRouterArgs, StageArgs {
     markSource?: pulumi.Input<"packet" | "connection">;
     /** Number of stage 1's route table; those of uplinks follow it. @default 7700 */
     table?: pulumi.Input<number>;
-    /** Priority of the first ip rule; the last is 1000 higher. @default 1000 */
+    /** Priority of the first ip rule; the last is 1001 higher. @default 1000 */
     priority?: pulumi.Input<number>;
 }
 

@@ -37,13 +37,21 @@ export class Capture {
     return this.packets;
   }
 
-  /** On SIGUSR1 tcpdump tells how many packets passed its filter and how many it has written: equal means that none is under way. */
+  /**
+   * On SIGUSR1 tcpdump tells how many packets passed its filter and how many it has written: equal means that none is under way.
+   * What came between its opening the socket and its setting the filter is counted but never written, so figures that stay
+   * the same, answer after answer, mean it too.
+   */
   private async drain(): Promise<void> {
+    let last = "";
+    let same = 0;
     await until(`tcpdump on ${this.nic} to catch up`, async () => {
       const from = this.child.stderr.length;
       this.child.kill("SIGUSR1");
       const status = await until("tcpdump's statistics", () => /(\d+) packets? captured, (\d+) packets? received/.exec(this.child.stderr.slice(from)) ?? undefined, 2000, 2);
-      return status[1] === status[2] && this.packets.length >= Number(status[1]);
+      same = status[0] === last ? same + 1 : 0;
+      last = status[0];
+      return (status[1] === status[2] || same >= 10) && this.packets.length >= Number(status[1]);
     });
   }
 }

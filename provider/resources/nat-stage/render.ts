@@ -15,6 +15,7 @@ export function render(inputs: NatStageInputs): Desired {
         ...uplinks.map(looseFilter),
         ...Object.keys(inputs.uplinks).flatMap((name) => answered(name, inputs)),
         ...diverted.flatMap((nic) => FAMILIES.map((family) => diversion(nic, family, inputs))),
+        ...diverted.flatMap((nic) => FAMILIES.map((family) => guard(nic, family, inputs))),
         forwarding("net/ipv4/ip_forward"),
         forwarding("net/ipv6/conf/all/forwarding"),
     ];
@@ -50,6 +51,12 @@ function expand(text: string): string[] {
 const forwarding = (path: string): Sysctl => ({ kind: "sysctl", phase: "forward", path, value: "1" });
 
 const diversion = (nic: string, family: Family, { priority, table }: NatStageInputs): Rule => ({ kind: "rule", phase: "divert", family, priority, iif: nic, action: { table } });
+
+/**
+ * Whatever becomes of the diversion or its table, what comes from these NICs never goes on to the main table, untranslated.
+ * It follows the diversion, and goes before it.
+ */
+const guard = (nic: string, family: Family, { priority }: NatStageInputs): Rule => ({ kind: "rule", phase: "forward", family, priority: priority + 1, iif: nic, action: "unreachable" });
 
 /** Never forwarded by anybody: RFC 3927, RFC 1112 section 4, RFC 4291 section 2.5.6. */
 const NOT_ROUTED = { 4: ["169.254.0.0/16", "240.0.0.0/4"], 6: ["fe80::/10"] } as const;

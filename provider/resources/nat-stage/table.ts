@@ -13,13 +13,14 @@ export function chains(inputs: NatStageInputs): Chain[] {
     const uplinks = Object.keys(inputs.uplinks).map((name) => deviceOf(name, inputs.uplinks[name]));
     const all = nics([...inputs.inside, ...uplinks]);
     return [
+        // The first to be made is the first to go when somebody deletes the table, chain by chain (net/netfilter/nf_tables_api.c,
+        // nft_flush_table): without translation there is no pass.
+        { name: "passed", hook: "type filter hook postrouting priority 2147483647", rules: passed(inputs) },
         ...Object.keys(inputs.uplinks).map((name) => uplinkChain(name, inputs)),
         { name: "guard", hook: "type filter hook prerouting priority mangle", rules: guard(inputs, all, uplinks) },
         { name: "dstnat", hook: "type nat hook prerouting priority dstnat", rules: [{ id: "elsewhere", text: `iifname != ${all} return` }, ...inputs.translations.flatMap((one, i) => destination(one, `translations[${i}]`, inputs))] },
-        { name: "strays", hook: "type filter hook forward priority filter", rules: strays(inputs) },
         { name: "srcnat", hook: "type nat hook postrouting priority srcnat", rules: srcnat(inputs) },
         { name: "errors", hook: "type route hook output priority mangle", rules: errors(inputs) },
-        { name: "passed", hook: "type filter hook postrouting priority 2147483647", rules: [{ id: "passed", text: passedText(inputs.interface) }] },
     ];
 }
 
@@ -97,22 +98,29 @@ function target(one: Dnat, family: Family, { protocol, ports }: Exclude<ReturnTy
 }
 
 /**
- * Conntrack translates nothing of what belongs to no connection that it knows, such as a FIN that comes late: it would
- * leave with its inside source.
+ * What is done with. The mark of the NAT stage is for what it translated, or had no reason to: not for what conntrack
+ * doesn't know, such as a FIN that comes late, nor for a connection that began while this table was away.
  */
-function strays(inputs: NatStageInputs): TableRule[] {
+function passed(inputs: NatStageInputs): TableRule[] {
+    const mark = { id: "passed", text: passedText(inputs.interface) };
     const inside = `iifname ${nics(inputs.inside)}`;
     const drops = FAMILIES.flatMap((family) => {
         const sources = translatedSources(inputs, family);
         return sources === "" ? [] : [{ id: `inside source IPv${family}`, text: `${inside} ${sources}drop` }];
     });
-    if (drops.length === 0) return [];
+    if (drops.length === 0) return [mark];
     const neighbours = FAMILIES.flatMap((family) => {
         const prefixes = insidePrefixes(inputs, family);
         return prefixes.length === 0 ? [] : [{ id: `neighbours IPv${family}`, text: `${ipWord(family)} daddr ${set(prefixes)} return` }];
     });
     const exempt = inputs.translations.flatMap((one, i) => (one.kind === "exempt" ? sourceRules(one, `translations[${i}]`, inside, inputs) : []));
-    return [{ id: "elsewhere", text: `oifname != ${quote(inputs.interface)} return` }, { id: "known", text: "ct state != invalid return" }, ...neighbours, ...exempt, ...drops];
+    return [
+        mark,
+        { id: "elsewhere", text: `oifname != ${quote(inputs.interface)} return` },
+        { id: "translated", text: "ct status and snat != 0 return" },
+        { id: "answers", text: "ct direction reply return" },
+        ...neighbours, ...exempt, ...drops,
+    ];
 }
 
 /** A match of all that gets another source; empty where nothing does. */

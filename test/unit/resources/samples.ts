@@ -69,7 +69,10 @@ export function wire(kind: Kind, inputs: Inputs): Inputs {
 }
 
 /** What check says of inputs: reasons by property. */
+/** A credential is named by the reason alone, so that the engine prints no value. */
+const withinReason = (reason: string): [string, string] => /^property (\S+) (.*)$/s.exec(reason)!.slice(1) as [string, string];
+
 export async function failuresOf(kind: Kind, inputs: Inputs): Promise<Record<string, string>> {
     const { failures } = await check(kind, {}, wire(kind, inputs));
-    return Object.fromEntries(failures.map(({ property, reason }) => [property, reason]));
+    return Object.fromEntries(failures.map(({ property, reason }) => (property === "" ? withinReason(reason) : [property, reason])));
 }
