@@ -1,15 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
+import { backendOf, type Backend, type BackendArgs } from "./backend";
 import { OnRouter, type OnRouterArgs } from "./resource";
 
-export interface InterfaceArgs extends OnRouterArgs {
+export interface InterfaceArgs extends OnRouterArgs, BackendArgs {
     /**
      * The device's name, at most 14 characters: its other end has a `p` more. Another name is another device.
      *
      * @default "nvi0"
      */
     name?: pulumi.Input<string>;
-    /** What does the work. `rules`: a veth pair, nft and ip rules; any kernel from 5.5 on. @default "rules" */
-    backend?: pulumi.Input<"rules">;
     /** Bytes, 1280 to 65535. The default leaves path MTU to the real links. @default 65535 */
     mtu?: pulumi.Input<number>;
     /**
@@ -31,8 +30,10 @@ export interface InterfaceArgs extends OnRouterArgs {
 export class Interface extends OnRouter {
     /** The device's name. */
     declare readonly name: pulumi.Output<string>;
+    /** What does the work. */
+    declare readonly backend: pulumi.Output<Backend>;
 
     constructor(name: string, args: InterfaceArgs, opts?: pulumi.CustomResourceOptions) {
-        super("interface", "Interface", name, { ...args, name: args.name ?? "nvi0" }, opts);
+        super("interface", "Interface", name, { ...args, name: args.name ?? "nvi0", backend: backendOf(args, "Interface", name) } as never, opts);
     }
 }

@@ -26,6 +26,6 @@ export class NatStage extends OnRouter {
 
     constructor(name: string, args: NatStageArgs, opts?: pulumi.CustomResourceOptions) {
         const { mark, routeTables, ...own } = args;
-        super("nat-stage", "NatStage", name, { ...own, interface: args.interface.name } as never, opts, [args.interface, mark, ...routeTables]);
+        super("nat-stage", "NatStage", name, { ...own, interface: args.interface.name, backend: args.interface.backend } as never, opts, [args.interface, mark, ...routeTables]);
     }
 }

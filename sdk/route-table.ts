@@ -56,6 +56,6 @@ export class RouteTable extends OnRouter {
     declare readonly table: pulumi.Output<number | "main">;
 
     constructor(name: string, args: RouteTableArgs, opts?: pulumi.CustomResourceOptions) {
-        super("route-table", "RouteTable", name, { ...args, interface: args.interface.name } as never, opts, [args.interface]);
+        super("route-table", "RouteTable", name, { ...args, interface: args.interface.name, backend: args.interface.backend } as never, opts, [args.interface]);
     }
 }

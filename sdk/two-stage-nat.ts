@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { backendOf, type Backend, type BackendArgs } from "./backend";
 import { OnRouter, type OnRouterArgs } from "./resource";
 import type { StageArgs, UplinkArgs } from "./translation";
 
@@ -14,13 +15,11 @@ export interface FullUplinkArgs extends UplinkArgs {
     table?: pulumi.Input<number>;
 }
 
-export interface TwoStageNatArgs extends OnRouterArgs, StageArgs {
+export interface TwoStageNatArgs extends OnRouterArgs, StageArgs, BackendArgs {
     /** Uplinks by name: 1 to 24 lower-case letters, digits and underscores. */
     uplinks: pulumi.Input<Record<string, pulumi.Input<FullUplinkArgs>>>;
     /** Name of the NVI device, at most 14 characters. Another name is another router set-up. @default "nvi0" */
     interface?: pulumi.Input<string>;
-    /** See `Interface`. @default "rules" */
-    backend?: pulumi.Input<"rules">;
     /** Bytes, 1280 to 65535; see `Interface`. @default 65535 */
     mtu?: pulumi.Input<number>;
     /** See `Interface`. @default "169.254.77.2/32" */
@@ -36,8 +35,10 @@ export interface TwoStageNatArgs extends OnRouterArgs, StageArgs {
 /** A whole two-stage NAT router as one resource: all of it is there, or none. */
 export class TwoStageNat extends OnRouter {
     declare readonly name: pulumi.Output<string>;
+    /** What does the work. */
+    declare readonly backend: pulumi.Output<Backend>;
 
     constructor(name: string, args: TwoStageNatArgs, opts?: pulumi.CustomResourceOptions) {
-        super("two-stage-nat", "TwoStageNat", name, args as never, opts);
+        super("two-stage-nat", "TwoStageNat", name, { ...args, backend: backendOf(args, "TwoStageNat", name) } as never, opts);
     }
 }

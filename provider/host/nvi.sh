@@ -16,6 +16,7 @@ export LC_ALL=C PATH="${PATH:-}:/usr/sbin:/usr/bin:/sbin:/bin"
 
 ETC=/etc/nvi
 RUN=/run/nvi
+BOOT_MODULE=/etc/modules-load.d/nvi.conf
 TAB=$(printf '\t')
 
 say_file() { # NAME EXIT STDOUT-FILE STDERR-FILE
@@ -103,6 +104,34 @@ facts() {
 	return 0
 }
 
+# What there is of the kernel module, and what building one would need.
+module_facts() {
+	release=$(uname -r)
+	yes_if() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
+	printf 'loaded\t%s\n' "$(cat /sys/module/nvi/version 2>/dev/null)"
+	printf 'installed\t%s\n' "$(modinfo -F version nvi 2>/dev/null)"
+	for tree in /var/lib/dkms/nvi/*/source; do
+		[ -e "$tree" ] && tree=${tree%/source} && printf 'dkms\t%s\n' "${tree##*/}"
+	done
+	printf 'boot\t%s\n' "$(yes_if test -e "$BOOT_MODULE")"
+	printf 'loadable\t%s\n' "$(yes_if test -e /proc/modules)"
+	printf 'signed\t%s\n' "$(yes_if grep -qs -e '^Y' -e '\[integrity\]' -e '\[confidentiality\]' \
+		/sys/module/module/parameters/sig_enforce /sys/kernel/security/lockdown)"
+	for tool in dkms make gcc; do printf 'tool\t%s\n' "$(command -v "$tool" >/dev/null && echo "$tool")"; done
+	printf 'headers\t%s\n' "$(yes_if test -e "/lib/modules/$release/build/Makefile")"
+	printf 'apt\t%s\n' "$(yes_if command -v apt-get)"
+	return 0
+}
+
+settings() {
+	while IFS="$TAB" read -r what path; do
+		[ "$what" = setting ] && [ -e "/sys/$path" ] || continue
+		value=$(cat "/sys/$path") || return
+		printf '%s\t%s\n' "$path" "$value"
+	done <"$work/requests"
+	return 0
+}
+
 objects() {
 	for folder in "$ETC"/objects/*; do
 		for file in manifest pending; do
@@ -148,6 +177,8 @@ observe() {
 	section ra ip -N -j -6 route show table all proto 9
 	section neighbours ip -N -j neighbour show proxy
 	section sysctls sysctls
+	section settings settings
+	section module module_facts
 	section tables nft list tables
 	while IFS="$TAB" read -r what name file; do
 		case $what in
@@ -212,10 +243,69 @@ commit() {
 	echo $(($(meta generation) + 1)) >"$ETC/generation.new" && mv "$ETC/generation.new" "$ETC/generation" && sync
 }
 
+module_install() { # VERSION packages|as-is
+	if [ "$2" = packages ]; then
+		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dkms gcc make "linux-headers-$(uname -r)" >"$tx/apt" 2>&1 || {
+			tail -n 15 "$tx/apt" >&2
+			return 1
+		}
+	fi
+	source=/usr/src/nvi-$1
+	mkdir -p "$source" && cp "$tx/nvi.c" "$tx/dkms.conf" "$source" && cp "$tx/kbuild" "$source/Kbuild" && cp "$tx/makefile" "$source/Makefile" || return
+	chmod -R a+rX "$source"
+	dkms install -m nvi -v "$1" -k "$(uname -r)" --force >"$tx/dkms" 2>&1 && return
+	{
+		tail -n 5 "$tx/dkms"
+		tail -n 20 "/var/lib/dkms/nvi/$1/build/make.log"
+	} >&2
+	module_remove "$1"
+	return 1
+}
+
+module_install_prebuilt() { # VERSION
+	file=/lib/modules/$(uname -r)/updates/nvi.ko
+	mkdir -p "${file%/*}" && base64 -d <"$tx/nvi.ko.base64" >"$file.new" && mv "$file.new" "$file" && depmod -a || return
+	[ "$(modinfo -F version nvi)" = "$1" ] && return
+	echo "the prebuilt module says that it is version $(modinfo -F version nvi), not $1" >&2
+	module_remove "$1"
+	return 1
+}
+
+module_remove() { # VERSION
+	if [ -e "/var/lib/dkms/nvi/$1" ]; then dkms remove -m nvi -v "$1" --all >&2; fi
+	rm -rf "/usr/src/nvi-$1" "/var/lib/dkms/nvi/$1"
+	rmdir /var/lib/dkms/nvi 2>/dev/null
+	file=/lib/modules/$(uname -r)/updates/nvi.ko
+	if [ -e "$file" ]; then rm -f "$file" && depmod -a; fi
+	return 0
+}
+
+module_load() { # VERSION
+	modprobe nvi || {
+		dmesg | tail -n 5 >&2
+		return 1
+	}
+	[ "$(cat /sys/module/nvi/version)" = "$1" ] && return
+	echo "modprobe nvi loaded version $(cat /sys/module/nvi/version), not $1" >&2
+	return 1
+}
+
+module_boot() { # on|off
+	if [ "$1" = off ]; then rm -f "$BOOT_MODULE"; else mkdir -p "${BOOT_MODULE%/*}" && echo nvi >"$BOOT_MODULE" && chmod 644 "$BOOT_MODULE"; fi
+}
+
 execute() { # WORD...
 	case $1 in
 	ip | nft | conntrack) (cd "$tx" && bounded "$@" </dev/null) ;;
 	put) printf '%s\n' "$3" >"/proc/sys/$2" ;;
+	set) printf '%s\n' "$3" >"/sys/$2" ;;
+	module-install) module_install "$2" "$3" ;;
+	module-install-prebuilt) module_install_prebuilt "$2" ;;
+	module-restore) dkms install -m nvi -v "$2" -k "$(uname -r)" --force ;;
+	module-remove) module_remove "$2" ;;
+	module-load) module_load "$2" ;;
+	module-unload) modprobe -r nvi ;;
+	module-boot) module_boot "$2" ;;
 	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	*)
 		echo "not a command of ours: $1" >&2

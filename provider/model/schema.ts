@@ -29,6 +29,9 @@ export const service = (...examples: string[]) => leaf((text) => reasonOf(parseS
 /** A name of the program's own: of an uplink. Part of an nft chain's name. */
 export const label = (...examples: string[]) => leaf((text) => (/^[a-z][a-z0-9_]{0,23}$/.test(text) ? undefined : "must be 1 to 24 lower-case letters, digits and underscores, beginning with a letter"), examples);
 
+/** A kernel release, as `uname -r` prints it. */
+export const release = (...examples: string[]) => leaf((text) => (/^\d+\.\d+[\w.+~-]{0,60}$/.test(text) ? undefined : "is no kernel release, as `uname -r` prints it"), examples);
+
 export function integer(minimum: number, maximum: number, ...examples: number[]) {
     return z.number({ error: "is not a number" }).superRefine((value, context) => {
         if (!Number.isInteger(value) || value < minimum || value > maximum) context.addIssue({ code: "custom", message: `is not a whole number from ${minimum} to ${maximum}` });

@@ -5,7 +5,7 @@ import { parseRoutes, parseRules, type ObservedRoute } from "../syntax/iproute";
 import { parseTable, type ListedTable } from "../syntax/nft";
 import { kindOf } from "./kinds";
 import type { Manifest, StoredObject } from "./objects";
-import type { ForeignTable, ObservedAddress, ObservedLink, Snapshot } from "./snapshot";
+import type { ForeignTable, ModuleFacts, ObservedAddress, ObservedLink, Snapshot } from "./snapshot";
 
 /** The packages of the tools without which nothing can be observed. */
 const TOOLS: Record<string, string> = { nft: "nftables", ip: "iproute2", unshare: "util-linux", flock: "util-linux" };
@@ -52,10 +52,21 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
         routes: reader.routes(),
         advertised: reader.parse("ra", (text) => parseRoutes(6, 0, text).filter((route) => route.to === "default").flatMap((route) => route.hops.map((hop) => hop.dev ?? ""))),
         sysctls: new Map(reader.pairs("sysctls")),
+        settings: new Map(reader.pairs("settings")),
+        module: parseModule(reader.pairs("module")),
         tableNames: new Set(reader.parse("tables", (text) => text.split("\n").filter(Boolean).map((line) => line.replace(/^table /, "")))),
         tables: reader.tables(),
         canonical: reader.canonical(),
         foreign: reader.foreign(),
+    };
+}
+
+function parseModule(pairs: readonly [string, string][]): ModuleFacts {
+    const all = (key: string) => pairs.filter(([one, value]) => one === key && value !== "").map(([, value]) => value);
+    const is = (key: string) => all(key)[0] === "yes";
+    return {
+        loaded: all("loaded")[0], installed: all("installed")[0], dkms: all("dkms"), boot: is("boot"), loadable: is("loadable"), signed: is("signed"),
+        tools: all("tool"), headers: is("headers"), apt: is("apt"),
     };
 }
 
@@ -160,6 +171,8 @@ function describe(name: string): string {
         route6: `\`ip -6 route show table ${rest[0]}\``,
         objects: "reading /etc/nvi/objects",
         sysctls: "reading /proc/sys/net",
+        settings: "reading /sys/class/net",
+        module: "looking for the kernel module",
     };
     return known[what!] ?? what!;
 }

@@ -3,8 +3,9 @@ import { NviError } from "../model/errors";
 import type { Artifact, Rendered } from "../syntax/artifact";
 import { parseSnapshot } from "./answer";
 import type { DesiredObject } from "./desired";
-import { isWaiting, type PlanContext, type Request, type Step } from "./kind";
+import { isShared, isWaiting, type PlanContext, type Request, type Step } from "./kind";
 import { kindOf } from "./kinds";
+import { lossOf } from "./loss";
 import { objectKey, type Manifest, type ObjectId, type StoredObject } from "./objects";
 import { preflight, preflightRequests } from "./preflight";
 import { hasTokens, render, renderObserved, resolve } from "./resolve";
@@ -72,8 +73,9 @@ export function ensure(host: Host, desired: DesiredObject, { known = false } = {
         const artifacts = resolveAll(desired.artifacts, snapshot);
         preflight(desired, artifacts, snapshot, known);
         const saved = { ...inheritedValues(snapshot), ...own?.manifest.saved };
-        const context: PlanContext = { snapshot, saved, held: heldSysctls(desired.id, snapshot), made: madeDevices(artifacts) };
-        const steps = plan(artifacts, previous, context);
+        const context: PlanContext = { snapshot, saved, held: heldByOthers(desired.id, snapshot), made: madeDevices(artifacts) };
+        const loss = lossOf(artifacts, previous, context);
+        const steps = plan(artifacts, previous, { ...context, snapshot: loss.snapshot }, loss.steps);
         const manifest: Manifest = { version: 1, object: objectKey(desired.id), owner: desired.owner, artifacts, nics: knownNics(desired, own, snapshot), saved: keepSaved(artifacts, saved) };
         if (steps.length === 0 && own && !own.pending && JSON.stringify(own.manifest) === JSON.stringify(manifest)) return observedIn(desired, snapshot);
         const after = await applyTransaction(host, transaction(desired, manifest, steps, snapshot));
@@ -89,7 +91,7 @@ export function remove(host: Host, desired: DesiredObject): Promise<void> {
         if (own && own.manifest.owner !== desired.owner) throw notOurs(host, desired, own);
         const previous = own?.manifest.artifacts ?? resolveAll(desired.artifacts, first);
         const snapshot = await observeMore(host, desired.artifacts, previous, first, []);
-        const context: PlanContext = { snapshot, saved: { ...own?.manifest.saved }, held: heldSysctls(desired.id, snapshot), made: new Set() };
+        const context: PlanContext = { snapshot, saved: { ...own?.manifest.saved }, held: heldByOthers(desired.id, snapshot), made: new Set() };
         const steps = plan([], own ? previous : unclaimed(previous, snapshot), context);
         // What may still be there, should the removal be cut short.
         const manifest = own?.manifest ?? { version: 1 as const, object: objectKey(desired.id), owner: desired.owner, artifacts: previous, nics: [], saved: {} };
@@ -117,13 +119,13 @@ function unclaimed(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact
 }
 
 /** Creation upwards through the phases, then removal downwards: what is new works before what is old goes. */
-function plan(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext): Step[] {
+function plan(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext, more: readonly Step[] = []): Step[] {
     const keys = new Set(wanted.map((artifact) => kindOf(artifact).key(artifact)));
     const gone = previous.filter((artifact) => !keys.has(kindOf(artifact).key(artifact)));
     const additions = wanted.flatMap((artifact) => kindOf(artifact).ensure(artifact, context));
     const removals = gone.flatMap((artifact) => kindOf(artifact).remove(artifact, context));
     const rising = (a: Step, b: Step) => a.order - b.order;
-    return [...additions.sort(rising), ...removals.sort((a, b) => b.order - a.order)];
+    return [...[...more, ...additions].sort(rising), ...removals.sort((a, b) => b.order - a.order)];
 }
 
 function resolveAll(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
@@ -142,16 +144,16 @@ function keepSaved(artifacts: readonly Artifact[], saved: Record<string, string>
     return Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const madeDevices = (artifacts: readonly Artifact[]): Set<string> => new Set(artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer] : [])));
+const madeDevices = (artifacts: readonly Artifact[]): Set<string> => new Set(artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer ?? artifact.name] : [])));
 
 function knownNics(desired: DesiredObject, own: StoredObject | undefined, snapshot: Snapshot): string[] {
     const before = new Set(own?.manifest.nics);
     return desired.nics.filter((nic) => snapshot.links.has(nic) || before.has(nic));
 }
 
-function heldSysctls(id: ObjectId, snapshot: Snapshot): Set<string> {
+function heldByOthers(id: ObjectId, snapshot: Snapshot): Set<string> {
     const others = snapshot.objects.filter((object) => object.key !== objectKey(id));
-    return new Set(others.flatMap((object) => object.manifest.artifacts.flatMap((one) => (one.kind === "sysctl" ? [one.path] : []))));
+    return new Set(others.flatMap((object) => object.manifest.artifacts.filter(isShared).map((one) => kindOf(one).key(one))));
 }
 
 function transaction(desired: DesiredObject, manifest: Manifest, steps: Step[], snapshot: Snapshot): Transaction {

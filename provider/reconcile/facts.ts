@@ -1,4 +1,5 @@
 import type { Host } from "../host/host";
+import { unable, type Ground } from "../model/module";
 import { NviError } from "../model/errors";
 import { parseSnapshot } from "./answer";
 import { kernel } from "./preflight";
@@ -14,8 +15,10 @@ export interface Facts {
     iproute2: string;
     /** Other software that manages the network there. */
     managers: string[];
-    /** Backends of `Interface` that it can run. */
-    backends: string[];
+    /** Backends of `Interface` that it can run as it is. */
+    backends: ("rules" | "module")[];
+    /** What decides whether it can have the kernel module. */
+    module: Ground;
     /** Network interfaces, less those of ours. */
     interfaces: string[];
 }
@@ -31,5 +34,7 @@ export async function facts(host: Host): Promise<Facts> {
     if (tooOld) throw new NviError({ kind: "preflight", operation: "preflight", subject: host.label, ...tooOld });
     const { kernel: release = "", architecture = "", os = "", nft = "", iproute2 = "" } = snapshot.facts;
     const interfaces = [...snapshot.links.values()].filter((link) => link.alias === undefined && link.name !== "lo").map((link) => link.name);
-    return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends: ["rules"], interfaces };
+    const { loadable, signed, tools, headers, apt } = snapshot.module;
+    const backends: Facts["backends"] = unable({ install: false }, release, snapshot.module) === undefined ? ["rules", "module"] : ["rules"];
+    return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends, module: { loadable, signed, tools, headers, apt }, interfaces };
 }

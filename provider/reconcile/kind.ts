@@ -18,7 +18,7 @@ export interface PlanContext {
     snapshot: Snapshot;
     /** Values from before our first change, by sysctl path; ensure adds to them, remove puts them back. */
     saved: Record<string, string>;
-    /** Sysctls that other objects hold too: not to be put back. */
+    /** Keys of sysctls and modules that other objects hold too: not to be put back or taken away. */
     held: ReadonlySet<string>;
     /** Devices that the same plan makes or brings up. */
     made: ReadonlySet<string>;
@@ -35,6 +35,9 @@ export function awaited(devices: readonly (string | undefined)[], snapshot: Snap
 /** The value of an entry that waits. It is no failure to leave it so, but it differs from what is wanted: the next `up` tries again. */
 export const waitingFor = (device: string): string => `waiting for ${device}`;
 export const isWaiting = (value: string | undefined): boolean => value?.startsWith("waiting for ") ?? false;
+
+/** Artifacts that several objects may want, if all want the same: the last to go takes them away. */
+export const isShared = ({ kind }: Artifact): boolean => kind === "sysctl" || kind === "module";
 
 /** One line of the script's `requests`. */
 export type Request = readonly string[];
@@ -57,7 +60,7 @@ export interface Kind<A extends Artifact> {
     remove(artifact: A, context: PlanContext): Step[];
 }
 
-const STEP_ORDER = { link: 0, sysctl: 1, address: 2, up: 3, table: 4, routes: 5, rule: 6, neighbour: 7 } as const;
+const STEP_ORDER = { module: 0, link: 1, setting: 2, sysctl: 3, address: 4, up: 5, table: 6, routes: 7, rule: 8, neighbour: 9 } as const;
 const PHASE_ORDER = { device: 0, stage2: 10, stage1: 20, divert: 30, forward: 40 } as const;
 
 /**

@@ -1,7 +1,7 @@
 import { NviError } from "../model/errors";
 import type { Artifact } from "../syntax/artifact";
 import type { DesiredObject } from "./desired";
-import type { Request } from "./kind";
+import { isShared, type Request } from "./kind";
 import { kindOf } from "./kinds";
 import { objectKey, type StoredObject } from "./objects";
 import type { ForeignTable, Snapshot } from "./snapshot";
@@ -59,12 +59,14 @@ function claims(desired: DesiredObject, artifacts: readonly Artifact[], snapshot
         const key = kindOf(artifact).key(artifact);
         for (const other of others) {
             const theirs = other.manifest.artifacts.find((one) => kindOf(one).key(one) === key);
-            if (!theirs || (artifact.kind === "sysctl" && theirs.kind === "sysctl" && artifact.value === theirs.value)) continue;
+            if (!theirs || (isShared(artifact) && isSame(artifact, theirs))) continue;
             findings.set(key, { reason: `${key} belongs to ${other.manifest.object} of ${other.manifest.owner}`, cure: "use another name, table or priority, or manage both in one resource" });
         }
     }
     return [...findings.values()];
 }
+
+const isSame = (one: Artifact, other: Artifact): boolean => JSON.stringify(kindOf(one).entries(one)) === JSON.stringify(kindOf(other).entries(other));
 
 /** What every backend needs, beyond the tools. */
 export function kernel(snapshot: Snapshot): Finding[] {
@@ -75,7 +77,7 @@ export function kernel(snapshot: Snapshot): Finding[] {
 
 /** A NIC that was there before may be away for a while, as dialled ones are; one that never was is a slip of the pen. */
 function nics(desired: DesiredObject, own: StoredObject | undefined, snapshot: Snapshot): Finding[] {
-    const made = new Set(desired.artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer] : [])));
+    const made = new Set(desired.artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer ?? artifact.name] : [])));
     const before = new Set(own?.manifest.nics);
     const missing = desired.nics.filter((nic) => !snapshot.links.has(nic) && !made.has(nic) && !before.has(nic));
     return [...new Set(missing)].map((nic) => ({ reason: `it has no network interface ${nic}`, cure: `correct the name; the router has ${[...snapshot.links.keys()].join(", ")}` }));
@@ -100,6 +102,8 @@ function wayOut(artifact: Artifact): string {
             return `give this resource another \`name\`, or, if nothing needs that table: nft delete table inet ${artifact.name}`;
         case "routes":
             return `choose another \`table\`, or, if nothing needs those routes: ip route flush table ${artifact.table}; ip -6 route flush table ${artifact.table}`;
+        case "module":
+            return 'use backend "rules", which needs no module; or give the router what it lacks (installPackages: true lets apt do it), or a prebuilt module';
         default:
             return "choose another `priority`, or remove what is there";
     }

@@ -1,3 +1,4 @@
+import type { Ground } from "../model/module";
 import type { ObservedRoute, ObservedRule } from "../syntax/iproute";
 import type { ListedTable } from "../syntax/nft";
 import type { StoredObject } from "./objects";
@@ -20,6 +21,18 @@ export interface ObservedAddress {
     length: number;
     scope: string;
     family: 4 | 6;
+}
+
+/** What matters about the kernel module. */
+export interface ModuleFacts extends Ground {
+    /** Version of the module that is loaded. */
+    loaded?: string;
+    /** Version of the one that the running kernel would load. */
+    installed?: string;
+    /** Versions that DKMS knows of. */
+    dkms: string[];
+    /** Whether it is loaded at boot. */
+    boot: boolean;
 }
 
 /** A forward chain of somebody else. */
@@ -47,6 +60,9 @@ export interface Snapshot {
     advertised: string[];
     /** By path; what doesn't exist isn't there. */
     sysctls: Map<string, string>;
+    /** Settings of the module's devices, by path below /sys. */
+    settings: Map<string, string>;
+    module: ModuleFacts;
     /** Names of all nft tables, as `family name`. */
     tableNames: Set<string>;
     /** Tables of ours, of those asked for; undefined where there is none. */

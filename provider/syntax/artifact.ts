@@ -4,7 +4,7 @@ import type { Family } from "../model/address";
  * What a router is made to have, one kind for each thing that a tool makes. Resources render to lists of
  * these; everything below them knows artifacts only.
  */
-export type Artifact = Link | Address | Neighbour | Sysctl | Table | Rule | Routes;
+export type Artifact = Module | Link | Setting | Address | Neighbour | Sysctl | Table | Rule | Routes;
 
 /**
  * When an artifact comes into being. Creation goes from first to last and removal from last to first, so
@@ -17,13 +17,33 @@ interface Base {
     phase: Phase;
 }
 
-/** A veth pair whose ends share a MAC address, so that neither needs neighbour entries. */
+/** The kernel module, one for all NVIs of a router. */
+export interface Module extends Base {
+    kind: "module";
+    /** As the module says it itself (MODULE_VERSION). */
+    version: string;
+    /** By kernel release, files of modules that were built elsewhere; without any, DKMS builds it on the router. */
+    prebuilt?: Record<string, string>;
+    /** Whether to install the packages that DKMS needs, where they are missing. */
+    install: boolean;
+}
+
+/** A veth pair whose ends share a MAC address, so that neither needs neighbour entries; or a device of the module. */
 export interface Link extends Base {
     kind: "link";
     name: string;
-    peer: string;
+    /** The other end of a veth pair; a device of the module has none. */
+    peer?: string;
     mtu: number;
     mac: string;
+}
+
+/** A setting of a device of the module, in its folder of sysfs. It goes when the device goes. */
+export interface Setting extends Base {
+    kind: "setting";
+    device: string;
+    name: string;
+    value: string;
 }
 
 export interface Address extends Base {

@@ -6,9 +6,14 @@ import { ABSENT, variants, type Leaf } from "./drift-walk";
 
 /** Properties that nothing on the router stands for, so that no drift of theirs can be, and why. */
 export const WITHOUT_STATE: Record<string, string> = {
-    "interface backend": "there is one backend so far, and the link says which it is",
+    "interface installPackages": "it is about the kernel module, which no case has: it says how the module gets there, not what it is",
+    "interface prebuilt{}": "it is about the kernel module, which no case has: it says how the module gets there, not what it is",
+    "interface prebuilt{key}": "it is about the kernel module, which no case has: it says how the module gets there, not what it is",
+    "nat-stage backend": "it tells preflight where packets come back, for the lines that others' firewalls need; no rule of the stage does",
     "route-table name": "it names the object in the ids, and its folder in /etc/nvi; no rule or route bears it",
-    "two-stage-nat backend": "there is one backend so far, and the link says which it is",
+    "two-stage-nat installPackages": "it is about the kernel module, which no case has: it says how the module gets there, not what it is",
+    "two-stage-nat prebuilt{}": "it is about the kernel module, which no case has: it says how the module gets there, not what it is",
+    "two-stage-nat prebuilt{key}": "it is about the kernel module, which no case has: it says how the module gets there, not what it is",
 };
 
 /** The inputs that all resources share. */
@@ -17,7 +22,7 @@ export const SHARED_WITHOUT_STATE: Record<string, string> = {
 };
 
 /** Values to try a property with beside those that its schema names. */
-const OTHERS = [7105, "nvi7", "lan1", "isp2", "dsl", "edge-7", "10.3.0.0/24", "10.3.0.80", "192.0.2.32/27", "198.51.100.6", "203.0.113.6", "2001:db8:3::/64", "2001:db8:1::6", "169.254.7.7/32", "tcp/444", "198.51.100.13"];
+const OTHERS = ["module", 7105, "nvi7", "lan1", "isp2", "dsl", "edge-7", "10.3.0.0/24", "10.3.0.80", "192.0.2.32/27", "198.51.100.6", "203.0.113.6", "2001:db8:3::/64", "2001:db8:1::6", "169.254.7.7/32", "tcp/444", "198.51.100.13"];
 
 /** Whether a property, changed by itself, ever changes what is rendered. */
 export function hasState(kind: ResourceKind, leaf: Leaf): boolean {

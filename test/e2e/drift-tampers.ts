@@ -30,7 +30,9 @@ export function tampersOf(desired: DesiredObject): Tamper[] {
 
 function tampersOfArtifact(artifact: Artifact, i: number, entries: readonly string[], desired: DesiredObject): Tamper[] {
     switch (artifact.kind) {
-        case "link": return linkTampers(artifact, entries, desired);
+        // Those of the module are for emulated machines: the lab's kernel loads none.
+        case "module": case "setting": return [];
+        case "link": return linkTampers({ ...artifact, peer: artifact.peer ?? artifact.name }, entries, desired);
         case "address": return addressTampers(artifact);
         case "sysctl": return [sysctlTamper(artifact)];
         case "table": return tableTampers(artifact);
@@ -41,7 +43,8 @@ function tampersOfArtifact(artifact: Artifact, i: number, entries: readonly stri
 }
 
 /** Everything that the kernel takes along when a device goes. */
-const ofDevices = ({ name, peer }: Link, entries: readonly string[]): string[] =>
+type Pair = Link & { peer: string };
+const ofDevices = ({ name, peer }: Pair, entries: readonly string[]): string[] =>
     entries.filter((entry) => new RegExp(`^(?:link|address|sysctl ipv[46]/conf/)(?: |)(?:${name}|${peer})(?:[ /]|$)`).test(entry));
 
 /** Routes into a device go when it goes down, and don't come back. */
@@ -53,7 +56,7 @@ function routesInto(device: string, { artifacts }: DesiredObject): string[] {
 /** What is done to the device as such is the only one in its round. */
 const EVERYWHERE = "everywhere";
 
-function linkTampers(link: Link, entries: readonly string[], desired: DesiredObject): Tamper[] {
+function linkTampers(link: Pair, entries: readonly string[], desired: DesiredObject): Tamper[] {
     const { name, peer } = link;
     const routes = routesInto(name, desired);
     const gone = [...ofDevices(link, entries), ...routes];

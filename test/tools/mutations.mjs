@@ -31,7 +31,8 @@ process.on("SIGINT", () => process.exit(130));
 cpSync(root, copy, { recursive: true, filter: (path) => ![".git", "node_modules", "dist"].includes(basename(path)) });
 symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
 
-const SCRIPT = "provider/host/nvi.sh";
+/** What the compiler leaves alone. */
+const PARTS = ["provider/host/nvi.sh", "provider/kernel/nvi"];
 /** What a break leaves unused is no error of types. */
 const LENIENT = ["--noUnusedLocals", "false", "--noUnusedParameters", "false"];
 
@@ -53,7 +54,7 @@ function attempt({ file, find, replace, test, grep }) {
     try {
         // What no longer compiles says nothing about the test.
         if (sh("npx", ["tsc", "-p", "tsconfig.json", ...LENIENT]) !== 0) return "DOES NOT COMPILE";
-        cpSync(join(copy, SCRIPT), join(copy, "dist", SCRIPT));
+        for (const part of PARTS) cpSync(join(copy, part), join(copy, "dist", part), { recursive: true });
         const args = ["vitest", "run", "--config", "test/vitest.config.mts", test, ...(grep ? ["-t", grep] : [])];
         return sh("npx", args) === 0 ? "NOT NOTICED" : "noticed";
     } finally {

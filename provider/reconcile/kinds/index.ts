@@ -2,14 +2,18 @@ import type { Artifact } from "../../syntax/artifact";
 import type { Kind } from "../kind";
 import { addressKind } from "./address";
 import { linkKind } from "./link";
+import { moduleKind } from "./module";
 import { neighbourKind } from "./neighbour";
 import { routesKind } from "./routes";
 import { ruleKind } from "./rule";
+import { settingKind } from "./setting";
 import { sysctlKind } from "./sysctl";
 import { tableKind } from "./table";
 
 const KINDS: { [K in Artifact["kind"]]: Kind<Extract<Artifact, { kind: K }>> } = {
+    module: moduleKind,
     link: linkKind,
+    setting: settingKind,
     address: addressKind,
     neighbour: neighbourKind,
     sysctl: sysctlKind,

@@ -1,23 +1,27 @@
 import type { Link, Rendered } from "../../syntax/artifact";
 import { order, type Kind, type Step } from "../kind";
+import type { Snapshot } from "../snapshot";
 
 /** Written to the device's alias, so that `ip link` tells whose it is. */
 const ALIAS = "pulumi-nvi";
 
-const setCommands = (link: Link): Record<string, string[]> => ({
-    [`link ${link.name} mtu`]: ["ip", "link", "set", "dev", link.name, "mtu", `${link.mtu}`],
-    [`link ${link.name} address`]: ["ip", "link", "set", "dev", link.name, "address", link.mac],
-    [`link ${link.name} arp`]: ["ip", "link", "set", "dev", link.name, "arp", "off"],
-    [`link ${link.name} alias`]: ["ip", "link", "set", "dev", link.name, "alias", ALIAS],
-    [`link ${link.peer} mtu`]: ["ip", "link", "set", "dev", link.peer, "mtu", `${link.mtu}`],
-    [`link ${link.peer} address`]: ["ip", "link", "set", "dev", link.peer, "address", link.mac],
-    [`link ${link.peer} alias`]: ["ip", "link", "set", "dev", link.peer, "alias", ALIAS],
-});
+const ends = (link: Link): string[] => (link.peer === undefined ? [link.name] : [link.name, link.peer]);
 
-const upCommands = (link: Link): Record<string, string[]> => ({
-    [`link ${link.peer} state`]: ["ip", "link", "set", "dev", link.peer, "up"],
-    [`link ${link.name} state`]: ["ip", "link", "set", "dev", link.name, "up"],
-});
+function setCommands(link: Link): Record<string, string[]> {
+    const set = (device: string, what: string, value: string): [string, string[]] => [`link ${device} ${what}`, ["ip", "link", "set", "dev", device, what, value]];
+    return Object.fromEntries(ends(link).flatMap((device) => [
+        set(device, "mtu", `${link.mtu}`),
+        set(device, "address", link.mac),
+        ...(device === link.name ? [set(device, "arp", "off")] : []),
+        set(device, "alias", ALIAS),
+    ]));
+}
+
+/** The far end first, so that nothing is sent into a pair that isn't whole. */
+const upCommands = (link: Link): Record<string, string[]> => Object.fromEntries(ends(link).reverse().map((device) => [`link ${device} state`, ["ip", "link", "set", "dev", device, "up"]]));
+
+/** The kinds of devices that we make, as `ip -d link` calls them. */
+const whatIs = ({ peer }: Link): string => (peer === undefined ? "nvi" : `veth, peer ${peer}`);
 
 /** Works for any state in between: each value is written over what is there. */
 const undoCommand: Record<string, (device: string, old: string) => string[]> = {
@@ -32,27 +36,24 @@ export const linkKind: Kind<Link> = {
     requests: () => ({ lines: [] }),
 
     entries: (link) => ({
-        [`link ${link.name}`]: `veth, peer ${link.peer}`,
-        [`link ${link.name} mtu`]: `${link.mtu}`,
-        [`link ${link.name} address`]: link.mac,
-        [`link ${link.name} arp`]: "off",
-        [`link ${link.name} alias`]: ALIAS,
-        [`link ${link.name} state`]: "up",
-        [`link ${link.peer} mtu`]: `${link.mtu}`,
-        [`link ${link.peer} address`]: link.mac,
-        [`link ${link.peer} alias`]: ALIAS,
-        [`link ${link.peer} state`]: "up",
+        [`link ${link.name}`]: whatIs(link),
+        ...Object.fromEntries(ends(link).flatMap((device) => [
+            [`link ${device} mtu`, `${link.mtu}`],
+            [`link ${device} address`, link.mac],
+            ...(device === link.name ? [[`link ${device} arp`, "off"]] : []),
+            [`link ${device} alias`, ALIAS],
+            [`link ${device} state`, "up"],
+        ])) as Rendered,
     }),
 
     observed(link, snapshot) {
         const found: Rendered = {};
-        const [near, far] = [snapshot.links.get(link.name), snapshot.links.get(link.peer)];
+        const near = snapshot.links.get(link.name);
         if (near) {
             found[`link ${link.name}`] = near.peer ? `${near.kind ?? "device"}, peer ${near.peer}` : (near.kind ?? "device");
             found[`link ${link.name} arp`] = near.noArp ? "off" : "on";
         }
-        for (const end of [near, far]) {
-            if (!end) continue;
+        for (const end of ends(link).flatMap((device) => snapshot.links.get(device) ?? [])) {
             found[`link ${end.name} mtu`] = `${end.mtu}`;
             found[`link ${end.name} address`] = end.mac;
             found[`link ${end.name} state`] = end.up ? "up" : "down";
@@ -62,22 +63,20 @@ export const linkKind: Kind<Link> = {
     },
 
     occupied(link, snapshot) {
-        for (const name of [link.name, link.peer]) {
+        for (const name of ends(link)) {
             const found = snapshot.links.get(name);
             if (found) return `a network device ${name} (${found.kind ?? "physical"}) is there already and is not ours`;
         }
         return undefined;
     },
 
-    isMarked: (link, snapshot) => [link.name, link.peer].some((name) => snapshot.links.get(name)?.alias === ALIAS),
+    isMarked: (link, snapshot) => ends(link).some((name) => snapshot.links.get(name)?.alias === ALIAS),
 
     ensure(link, { snapshot }) {
         const found = linkKind.observed(link, snapshot);
         const wanted = linkKind.entries(link);
-        const pair = `link ${link.name}`;
-        const steps: Step[] = [];
-        const isThere = found[pair] === wanted[pair];
-        if (!isThere) steps.push(...create(link, found[pair] !== undefined));
+        const isThere = found[`link ${link.name}`] !== undefined;
+        const steps: Step[] = isThere ? [] : [{ order: order(link), label: `link ${link.name}`, do: [addCommand(link)], undo: [removeCommand(link)] }];
         const differs = (entry: string) => !isThere || found[entry] !== wanted[entry];
         for (const [entry, words] of Object.entries(setCommands(link))) {
             if (differs(entry)) steps.push({ order: order(link), label: entry, do: [words], undo: isThere ? undo(entry, found[entry]) : [] });
@@ -93,19 +92,18 @@ export const linkKind: Kind<Link> = {
         const again = [addCommand(link), ...Object.values(setCommands(link))];
         return [
             { order: order(link, "up"), label: `link ${link.name}`, do: [], undo: Object.values(upCommands(link)) },
-            { order: order(link), label: `link ${link.name}`, do: [["ip", "link", "del", "dev", link.name]], undo: again },
+            { order: order(link), label: `link ${link.name}`, do: [removeCommand(link)], undo: again },
         ];
     },
 };
 
-const addCommand = (link: Link): string[] => ["ip", "link", "add", "name", link.name, "type", "veth", "peer", "name", link.peer];
+const addCommand = ({ name, peer }: Link): string[] => ["ip", "link", "add", "name", name, "type", ...(peer === undefined ? ["nvi"] : ["veth", "peer", "name", peer])];
+const removeCommand = ({ name }: Link): string[] => ["ip", "link", "del", "dev", name];
 
-function create(link: Link, replaces: boolean): Step[] {
-    const label = `link ${link.name}`;
-    const away = ["ip", "link", "del", "dev", link.name];
-    // Ours by name and manifest, but turned into something else by hand.
-    const first = replaces ? [{ order: order(link), label, do: [away], undo: [] }] : [];
-    return [...first, { order: order(link), label, do: [addCommand(link)], undo: [away] }];
+/** Whether another device has the name: ours by manifest, but made something else by hand, or of another backend. */
+export function isReplaced(link: Link, snapshot: Snapshot): boolean {
+    const found = linkKind.observed(link, snapshot)[`link ${link.name}`];
+    return found !== undefined && found !== whatIs(link);
 }
 
 function undo(entry: string, old: string | undefined): string[][] {

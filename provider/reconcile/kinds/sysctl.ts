@@ -39,7 +39,7 @@ export const sysctlKind: Kind<Sysctl> = {
 
     remove(sysctl, { snapshot, saved, held }) {
         const now = snapshot.sysctls.get(sysctl.path);
-        if (now === undefined || held.has(sysctl.path)) return [];
+        if (now === undefined || held.has(sysctlKind.key(sysctl))) return [];
         const again = [["put-if-there", sysctl.path, now]];
         const step = (commands: string[][]): Step[] => [{ order: order(sysctl), label: label(sysctl.path), do: commands, undo: again }];
         if (sysctl.transient) return step([]);

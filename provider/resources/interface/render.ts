@@ -2,25 +2,42 @@ import { FAMILIES } from "../../model/address";
 import { TRANSLATED } from "../../model/mark";
 import { hash32 } from "../../model/names";
 import type { Desired } from "../../syntax/desired";
-import type { Artifact, Link, Rule, Sysctl, Table } from "../../syntax/artifact";
+import { MODULE_VERSION } from "../../model/module";
+import type { Artifact, Chain, Link, Module, Rule, Setting, Sysctl, Table } from "../../syntax/artifact";
 import { MAIN_TABLE } from "../../syntax/iproute";
 import { quote } from "../../syntax/nft";
-import { peerOf, type InterfaceInputs } from "./schema";
+import { farEnd, type InterfaceInputs } from "./schema";
 
 /** How far from the first to the last priority of stage 2; route tables have those between. */
 export const STAGE2_SPAN = 900;
 
 export function render(inputs: InterfaceInputs): Desired {
-    const peer = peerOf(inputs.name);
-    const link: Link = { kind: "link", phase: "device", name: inputs.name, peer, mtu: inputs.mtu, mac: macOf(inputs.name) };
+    const { name, mtu } = inputs;
+    const peer = farEnd(name, inputs.backend);
+    const link: Link = { kind: "link", phase: "device", name, ...(peer === name ? {} : { peer }), mtu, mac: macOf(name) };
     const artifacts: Artifact[] = [
+        ...(inputs.backend === "module" ? ofModule(inputs) : []),
         link,
-        ...sysctls(inputs.name, peer),
+        ...sysctls(name, peer),
         { kind: "address", phase: "device", device: peer, prefix: inputs.address },
-        table(inputs.name, peer),
+        table(name, peer),
         ...FAMILIES.flatMap((family) => edgeRules(family, peer, inputs.priority)),
     ];
-    return { artifacts, nics: [], diverted: [], crossing: { device: inputs.name, peer } };
+    return { artifacts, nics: [], diverted: [], crossing: { device: name, peer } };
+}
+
+/**
+ * The device hands packets back as received by itself, not by the ingress NIC, and leaves the mark to nft: so the rules of
+ * both stages are those of the other backend, and no sysctl of a real NIC has to change.
+ */
+function ofModule({ name, installPackages, prebuilt }: InterfaceInputs): (Module | Setting)[] {
+    const setting = (key: string, value: string): Setting => ({ kind: "setting", phase: "device", device: name, name: key, value });
+    const files = Object.keys(prebuilt).length > 0 ? { prebuilt } : {};
+    return [
+        { kind: "module", phase: "device", version: MODULE_VERSION, ...files, install: installPackages },
+        setting("reinject", "self"),
+        setting("ingress", "mark"),
+    ];
 }
 
 /** Both ends have the same, locally administered MAC: a packet sent to either is for the other. */
@@ -36,23 +53,18 @@ function sysctls(device: string, peer: string): Sysctl[] {
         set(`net/ipv4/conf/${peer}/accept_local`, "1"),
         set(`net/ipv4/conf/${peer}/rp_filter`, "0"),
         // No link-local addresses: neither end talks to anybody.
-        set(`net/ipv6/conf/${device}/addr_gen_mode`, "1"),
-        set(`net/ipv6/conf/${peer}/addr_gen_mode`, "1"),
+        ...[...new Set([device, peer])].map((end) => set(`net/ipv6/conf/${end}/addr_gen_mode`, "1")),
     ];
 }
 
 function table(device: string, peer: string): Table {
-    return {
-        kind: "table",
-        phase: "stage2",
-        name: `nvi_if_${device.replace(/[^A-Za-z0-9_]/g, "_")}`,
-        chains: [
-            // Before defragmentation (-400), which would otherwise put fragments together again in stage 2.
-            { name: "untrack", hook: "type filter hook prerouting priority -450", rules: [{ id: "untrack", text: `iifname ${quote(peer)} notrack` }] },
-            // A stage-2 route into the NVI would go round until the TTL ends.
-            { name: "loop", hook: "type filter hook forward priority -300", rules: [{ id: "loop", text: `iifname ${quote(peer)} oifname ${quote(device)} counter reject with icmpx type no-route` }] },
-        ],
-    };
+    // Before defragmentation (-400), which would otherwise put fragments together again in stage 2.
+    const untrack: Chain = { name: "untrack", hook: "type filter hook prerouting priority -450", rules: [{ id: "untrack", text: `iifname ${quote(peer)} notrack` }] };
+    // A stage-2 route into the NVI would go round until the TTL ends.
+    const loop: Chain = { name: "loop", hook: "type filter hook forward priority -300", rules: [{ id: "loop", text: `iifname ${quote(peer)} oifname ${quote(device)} counter reject with icmpx type no-route` }] };
+    // The module's packets come back untracked.
+    const chains = peer === device ? [loop] : [untrack, loop];
+    return { kind: "table", phase: "stage2", name: `nvi_if_${device.replace(/[^A-Za-z0-9_]/g, "_")}`, chains };
 }
 
 /**

@@ -1,11 +1,22 @@
 import { z } from "zod";
 import type { Fault } from "../../model/fault";
-import { choice, integer, interfaceName, prefix, type Partially } from "../../model/schema";
+import { choice, flag, integer, interfaceName, prefix, release, text, type Partially } from "../../model/schema";
 import { familyOf } from "../../model/address";
+
+/** What does the work. */
+export const backend = choice(["rules", "module"]).default("rules");
+export type Backend = z.output<typeof backend>;
+
+/** How the module gets to the router. */
+export const moduleWays = {
+    installPackages: flag().default(false),
+    prebuilt: z.record(release("6.1.0-56-amd64"), text("./nvi-6.1.0-56-amd64.ko")).default({}),
+};
 
 export const schema = z.strictObject({
     name: interfaceName("nvi1").default("nvi0"),
-    backend: choice(["rules"]).default("rules"),
+    backend,
+    ...moduleWays,
     mtu: integer(1280, 65535, 9000).default(65535),
     address: prefix("169.254.78.2/32").default("169.254.77.2/32"),
     priority: integer(1, 31000, 1200).default(1000),
@@ -15,6 +26,9 @@ export type InterfaceInputs = z.output<typeof schema>;
 
 /** The other end of the pair; one character more must still be a name. */
 export const peerOf = (name: string): string => `${name}p`;
+
+/** Where packets come back: at the other end of the pair, or at the module's device itself. */
+export const farEnd = (name: string, backend: Backend): string => (backend === "module" ? name : peerOf(name));
 
 /**
  * Nobody's addresses, and nobody asks for them: the device has no ARP and no neighbour discovery. Without a next hop each

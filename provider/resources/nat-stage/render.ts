@@ -2,7 +2,7 @@ import { canonicalPrefix, FAMILIES, familyOf, formatAddress, parseRange, type Fa
 import type { Desired } from "../../syntax/desired";
 import type { Artifact, Neighbour, Route, Rule, Sysctl } from "../../syntax/artifact";
 import { unreachable } from "../route-table/render";
-import { NEXT_HOP, peerOf } from "../interface/schema";
+import { farEnd, NEXT_HOP } from "../interface/schema";
 import { deviceOf, type NatStageInputs } from "./schema";
 import { chains, outsideOf } from "./table";
 
@@ -19,7 +19,7 @@ export function render(inputs: NatStageInputs): Desired {
         forwarding("net/ipv4/ip_forward"),
         forwarding("net/ipv6/conf/all/forwarding"),
     ];
-    return { artifacts, nics: [...diverted, inputs.interface], diverted, crossing: { device: inputs.interface, peer: peerOf(inputs.interface) } };
+    return { artifacts, nics: [...diverted, inputs.interface], diverted, crossing: { device: inputs.interface, peer: farEnd(inputs.interface, inputs.backend) } };
 }
 
 /** The answers to what stage 2 sent by another uplink come in here: strict filtering by the main table drops them. */

@@ -3,7 +3,7 @@ import { NIC_MASK, nicMark } from "../../model/mark";
 import type { Desired } from "../../syntax/desired";
 import type { Artifact, NextHop, Route, Rule } from "../../syntax/artifact";
 import { MAIN_TABLE } from "../../syntax/iproute";
-import { peerOf } from "../interface/schema";
+import { farEnd } from "../interface/schema";
 import type { RouteInputs, RouteTableInputs, RuleInputs } from "./schema";
 
 /** The highest metric there is: after every other default route. */
@@ -53,7 +53,7 @@ function renderRule(rule: RuleInputs, inputs: RouteTableInputs): Rule[] {
         phase: "stage2",
         family,
         priority: rule.priority,
-        iif: peerOf(inputs.interface),
+        iif: farEnd(inputs.interface, inputs.backend),
         ...selector("from", rule.from),
         ...selector("to", rule.to),
         ...(rule.ingress === undefined ? {} : { mark: { value: nicMark(rule.ingress), mask: NIC_MASK } }),

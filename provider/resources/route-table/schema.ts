@@ -2,7 +2,7 @@ import { z } from "zod";
 import { canonicalPrefix, familyOf } from "../../model/address";
 import type { Fault, Path } from "../../model/fault";
 import { address, choice, flag, integer, interfaceName, list, objectName, prefix, type Partially } from "../../model/schema";
-import { peerOf } from "../interface/schema";
+import { backend, peerOf } from "../interface/schema";
 
 const nextHop = {
     via: address("198.51.100.1", "2001:db8:1::1").optional(),
@@ -29,6 +29,7 @@ export const schema = z.strictObject({
     name: objectName(),
     table: z.union([integer(1, 4294967295, 7101), z.literal("main")]),
     interface: interfaceName("nvi1").default("nvi0"),
+    backend,
     routes: list(route).default([]),
     rules: list(rule).default([]),
     errors: interfaceName("isp1").optional(),

@@ -5,7 +5,7 @@ import type { Artifact, Rule } from "../../syntax/artifact";
 import { MAIN_TABLE } from "../../syntax/iproute";
 import { render as renderMark } from "../ingress-mark/render";
 import { render as renderInterface, STAGE2_SPAN } from "../interface/render";
-import { peerOf } from "../interface/schema";
+import { farEnd } from "../interface/schema";
 import { render as renderStage } from "../nat-stage/render";
 import { insidePrefixes, outsideOf } from "../nat-stage/table";
 import { render as renderTable } from "../route-table/render";
@@ -13,28 +13,29 @@ import { tableOf, uplinkDevice, type FullUplink, type TwoStageNatInputs } from "
 
 /** The single resources' artifacts, from one set of inputs. */
 export function render(inputs: TwoStageNatInputs): Desired {
-    const { name, interface: nvi, inside, priority } = inputs;
+    const { name, interface: nvi, backend, inside, priority } = inputs;
+    const peer = farEnd(nvi, backend);
     const devices = Object.keys(inputs.uplinks).map((uplink) => uplinkDevice(uplink, inputs));
     const parts = [
-        renderInterface({ name: nvi, backend: inputs.backend, mtu: inputs.mtu, address: inputs.address, priority }),
+        renderInterface({ name: nvi, backend, installPackages: inputs.installPackages, prebuilt: inputs.prebuilt, mtu: inputs.mtu, address: inputs.address, priority }),
         renderMark({ name, interface: nvi, nics: [...inside, ...devices], source: inputs.markSource, connectionShift: 0 }),
         ...Object.entries(inputs.uplinks).map(([uplink, one]) => renderUplink(uplink, one, inputs)),
         { artifacts: inwards(inputs), nics: [], diverted: [] },
-        renderStage({ name, interface: nvi, inside, insidePrefixes: inputs.insidePrefixes, translations: inputs.translations, uplinks: inputs.uplinks, table: inputs.table, priority: priority + STAGE2_SPAN + 100 }),
+        renderStage({ name, interface: nvi, backend, inside, insidePrefixes: inputs.insidePrefixes, translations: inputs.translations, uplinks: inputs.uplinks, table: inputs.table, priority: priority + STAGE2_SPAN + 100 }),
     ];
-    const made = [nvi, peerOf(nvi)];
+    const made = [nvi, peer];
     return {
         artifacts: parts.flatMap((part) => part.artifacts),
         nics: [...new Set(parts.flatMap((part) => part.nics))].filter((nic) => !made.includes(nic)),
         diverted: [...inside, ...devices],
-        crossing: { device: nvi, peer: peerOf(nvi) },
+        crossing: { device: nvi, peer },
     };
 }
 
 /** Packets for the inside go by the main table, whichever uplink they came from: it knows the routers there. */
 function inwards(inputs: TwoStageNatInputs): Artifact[] {
     return FAMILIES.flatMap((family) => insidePrefixes(inputs, family).map((to): Rule => ({
-        kind: "rule", phase: "stage2", family, priority: inputs.priority + 50, iif: peerOf(inputs.interface), to, action: { table: MAIN_TABLE },
+        kind: "rule", phase: "stage2", family, priority: inputs.priority + 50, iif: farEnd(inputs.interface, inputs.backend), to, action: { table: MAIN_TABLE },
     })));
 }
 
@@ -48,9 +49,9 @@ function renderUplink(name: string, uplink: FullUplink, inputs: TwoStageNatInput
     const routes = families.map((family) => ({
         to: family === 4 ? "0.0.0.0/0" : "::/0", type: "unicast" as const, via: gateways[family], device, onlink: uplink.onlink && gateways[family] !== undefined,
     }));
-    const base = renderTable({ name, table, interface: inputs.interface, routes, rules: [], errors: device, closed: true });
+    const base = renderTable({ name, table, interface: inputs.interface, backend: inputs.backend, routes, rules: [], errors: device, closed: true });
     const sources = FAMILIES.flatMap((family) => sourcesOf(name, uplink, family, inputs).map((from): Rule => ({
-        kind: "rule", phase: "stage2", family, priority: inputs.priority + 100, iif: peerOf(inputs.interface), from, action: { table },
+        kind: "rule", phase: "stage2", family, priority: inputs.priority + 100, iif: farEnd(inputs.interface, inputs.backend), from, action: { table },
     })));
     return { ...base, artifacts: [...base.artifacts, ...sources] };
 }

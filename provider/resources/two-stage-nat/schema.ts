@@ -20,6 +20,8 @@ export const schema = z.strictObject({
     name: objectName().default("main"),
     interface: interfaceName("nvi1").default("nvi0"),
     backend: interfaceSchema.shape.backend,
+    installPackages: interfaceSchema.shape.installPackages,
+    prebuilt: interfaceSchema.shape.prebuilt,
     mtu: interfaceSchema.shape.mtu,
     address: interfaceSchema.shape.address,
     markSource: choice(["packet", "connection"]).default("packet"),

@@ -9,7 +9,8 @@ const ROOMS: Record<string, { packages: string[]; rooms: string[] }> = {
     model: { packages: ["zod"], rooms: [] },
     syntax: { packages: [], rooms: ["model"] },
     resources: { packages: ["zod"], rooms: ["model", "syntax"] },
-    reconcile: { packages: ["node:crypto"], rooms: ["model", "syntax", "host/host"] },
+    reconcile: { packages: ["node:crypto"], rooms: ["model", "syntax", "host/host", "kernel"] },
+    kernel: { packages: ["node:fs", "node:path"], rooms: [] },
     host: { packages: ["ssh2", "node:"], rooms: ["model"] },
     pulumi: { packages: ["node:util"], rooms: ["model", "resources", "reconcile", "host"] },
 };

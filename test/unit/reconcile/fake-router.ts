@@ -92,6 +92,8 @@ export class FakeRouter implements Host {
             section("objects", lines(this.objects, "manifest") + lines(this.pending, "pending")),
             section("links", JSON.stringify(this.links)), section("addresses", JSON.stringify(this.addresses)),
             section("rules4", rulesOf("-4")), section("rules6", rulesOf("-6")), section("ra", "[]"), section("neighbours", "[]"),
+            section("settings", ""),
+            section("module", ""),
             section("sysctls", [...this.sysctls].map((pair) => `${pair.join("\t")}\n`).join("")),
             section("tables", [...this.tables.keys()].map((name) => `table inet ${name}\n`).join("")),
         ];

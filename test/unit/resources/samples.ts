@@ -35,11 +35,11 @@ export const SAMPLES: Record<Kind, Inputs[]> = {
         { name: "edge", connection: { ...hop, hostKey: [KEY], proxy: [{ ...hop, hostKey: [KEY] }, hop] }, hostKey: [KEY], ...common },
         { name: "edge", connection: { ...hop, proxy: { ...hop, hostKey: [KEY] } } },
     ],
-    interface: [{ name: "nvi1", backend: "rules", mtu: 9000, address: "169.254.78.2/32", priority: 1200 }],
+    interface: [{ name: "nvi1", backend: "module", installPackages: true, prebuilt: { "6.1.0-56-amd64": "./nvi-6.1.0-56-amd64.ko" }, mtu: 9000, address: "169.254.78.2/32", priority: 1200 }],
     "ingress-mark": [{ name: "branch-7", interface: "nvi1", nics: ["lan0", "isp1"], source: "connection", connectionShift: 16 }],
     "route-table": [
         {
-            name: "isp1", table: 7101, interface: "nvi1", errors: "isp1", closed: false,
+            name: "isp1", table: 7101, interface: "nvi1", backend: "module", errors: "isp1", closed: false,
             routes: [
                 { to: "0.0.0.0/0", type: "unicast", via: "198.51.100.1", device: "isp1", onlink: true, metric: 100 },
                 { to: "::/0", nextHops: [{ via: "2001:db8:1::1", device: "isp1", onlink: false, weight: 3 }, { device: "isp2" }] },
@@ -48,9 +48,9 @@ export const SAMPLES: Record<Kind, Inputs[]> = {
         },
         { name: "inwards", table: "main", rules: [{ to: "10.0.0.0/24" }] },
     ],
-    "nat-stage": [{ name: "office", interface: "nvi1", ...stage, uplinks, table: 7800, priority: 2100 }],
+    "nat-stage": [{ name: "office", interface: "nvi1", backend: "module", ...stage, uplinks, table: 7800, priority: 2100 }],
     "two-stage-nat": [{
-        name: "office", interface: "nvi1", backend: "rules", mtu: 9000, address: "169.254.78.2/32", markSource: "connection", ...stage, table: 8000, priority: 3000,
+        name: "office", interface: "nvi1", backend: "module", installPackages: false, prebuilt: { "6.1.0-56-amd64": "./nvi-6.1.0-56-amd64.ko" }, mtu: 9000, address: "169.254.78.2/32", markSource: "connection", ...stage, table: 8000, priority: 3000,
         uplinks: {
             isp1: { ...uplinks.isp1, gateway: "198.51.100.1", gateway6: "2001:db8:1::1", onlink: true, table: 7750 },
             isp2: { ...uplinks.isp2, gateway: "203.0.113.1", gateway6: "fe80::1", onlink: false },

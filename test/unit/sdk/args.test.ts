@@ -12,19 +12,20 @@ import { holds, type Arrived, type Plain, type Same } from "./types";
 
 /* What programs may write and what check takes are the same, property by property. `npm run typecheck` is what runs this. */
 
-/** Given as resources, of which check gets the name, or which only order things. */
-type References = "router" | "interface" | "mark" | "routeTables";
+/** Given as resources, of which check gets the name or the backend, or which only order things; `auto` never gets that far. */
+type References = "router" | "interface" | "backend" | "mark" | "routeTables";
+type Resolved = "router" | "backend";
 /** The SDK makes one of the resource's name, so programs may leave it out. */
 type Named<T> = Omit<T, "name"> & { name?: string };
 
 type Taken<S extends z.ZodType, Not extends string> = Plain<Named<Omit<z.input<S>, Not>>>;
 type Given<A, Not extends string> = Plain<Named<Omit<Arrived<Omit<A, Not>>, never>>>;
 
-holds<Same<Given<InterfaceArgs, "router">, Taken<typeof interfaceSchema, "router">>>();
+holds<Same<Given<InterfaceArgs, Resolved>, Taken<typeof interfaceSchema, Resolved>>>();
 holds<Same<Given<IngressMarkArgs, References>, Taken<typeof ingressMark, References>>>();
 holds<Same<Given<RouteTableArgs, References>, Taken<typeof routeTable, References>>>();
 holds<Same<Given<NatStageArgs, References>, Taken<typeof natStage, References>>>();
-holds<Same<Given<TwoStageNatArgs, "router">, Taken<typeof twoStageNat, "router">>>();
+holds<Same<Given<TwoStageNatArgs, Resolved>, Taken<typeof twoStageNat, Resolved>>>();
 holds<Same<Given<RouterArgs, never>, Taken<typeof endpoint, never>>>();
 
 // It would not hold for a property too many, of another type, or optional on one side only; nor at any depth.

@@ -1,0 +1,72 @@
+import type { Artifact } from "../syntax/artifact";
+import { order, type PlanContext, type Step } from "./kind";
+import { kindOf } from "./kinds";
+import { isReplaced } from "./kinds/link";
+import type { Snapshot } from "./snapshot";
+
+/*
+ * Devices that a plan takes away to make them anew: of another backend, of a module that is loaded in another version, or
+ * made something else by hand. What the kernel takes along with them (addresses, routes, their sysctls) is planned as absent.
+ */
+
+export interface Loss {
+    devices: ReadonlySet<string>;
+    /** The router without them. */
+    snapshot: Snapshot;
+    /** Takes them away; undoing it brings back what `previous` says of them. */
+    steps: Step[];
+}
+
+export function lossOf(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext): Loss {
+    const { snapshot } = context;
+    const replaced = wanted.filter((one) => one.kind === "link" && isReplaced(one, snapshot));
+    const reloaded = wanted.some((one) => one.kind === "module" && snapshot.module.loaded !== undefined && snapshot.module.loaded !== one.version);
+    const ofModule = reloaded ? [...snapshot.links.values()].filter(({ kind }) => kind === "nvi").map(({ name }) => name) : [];
+    const devices = new Set([...replaced.flatMap((link) => withPeer(link, snapshot)), ...ofModule]);
+    if (devices.size === 0) return { devices, snapshot, steps: [] };
+
+    const without = withoutDevices(snapshot, devices);
+    const undo = rebuilding(previous, devices, { ...context, snapshot: without, saved: {}, made: devices });
+    const steps = replaced.map((link, i): Step => {
+        const { name } = link as { name: string };
+        // At the last moment: before the new one is made, after a module has been built.
+        return { order: order(link) - 0.5, label: `link ${name} goes`, do: [["ip", "link", "del", "dev", name]], undo: i === 0 ? undo : [] };
+    });
+    if (steps.length === 0) steps.push({ order: -1, label: "devices of the module go", do: [], undo });
+    return { devices, snapshot: without, steps };
+}
+
+function withPeer(artifact: Artifact, snapshot: Snapshot): string[] {
+    const { name } = artifact as { name: string };
+    const peer = snapshot.links.get(name)?.peer;
+    return peer === undefined ? [name] : [name, peer];
+}
+
+const concerns = (artifact: Artifact, devices: ReadonlySet<string>): boolean => {
+    switch (artifact.kind) {
+        case "link": return devices.has(artifact.name);
+        case "address": case "setting": return devices.has(artifact.device);
+        case "sysctl": return devices.has(deviceOfPath(artifact.path) ?? "");
+        case "routes": return artifact.routes.some((route) => route.hops.some((hop) => devices.has(hop.dev ?? "")));
+        default: return false;
+    }
+};
+
+const deviceOfPath = (path: string): string | undefined => /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(path)?.[1];
+
+/** The commands that make anew what was there. */
+function rebuilding(previous: readonly Artifact[], devices: ReadonlySet<string>, context: PlanContext): string[][] {
+    const steps = previous.filter((artifact) => concerns(artifact, devices)).flatMap((artifact) => kindOf(artifact).ensure(artifact, context));
+    return steps.sort((a, b) => a.order - b.order).flatMap((step) => step.do);
+}
+
+function withoutDevices(snapshot: Snapshot, devices: ReadonlySet<string>): Snapshot {
+    return {
+        ...snapshot,
+        links: new Map([...snapshot.links].filter(([name]) => !devices.has(name))),
+        addresses: snapshot.addresses.filter(({ device }) => !devices.has(device)),
+        sysctls: new Map([...snapshot.sysctls].filter(([path]) => !devices.has(deviceOfPath(path) ?? ""))),
+        settings: new Map([...snapshot.settings].filter(([path]) => !devices.has(path.split("/")[2] ?? ""))),
+        routes: new Map([...snapshot.routes].map(([table, routes]) => [table, routes.filter((route) => !route.hops.some(({ dev }) => devices.has(dev ?? "")))])),
+    };
+}

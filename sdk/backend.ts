@@ -1,0 +1,33 @@
+import * as pulumi from "@pulumi/pulumi";
+import { bestBackend } from "../provider/model/module";
+import type { Router } from "./router";
+
+/** What does the work of an NVI, and how it gets to the router. */
+export interface BackendArgs {
+    /**
+     * `rules`: a veth pair, nft and ip rules; any kernel from 5.5 on. `module`: a device of our own kernel module; from 5.10 on.
+     * `auto`: the module where the router's facts say that it can have it, else the rules. Another backend is an update: packets
+     * through the NVI are answered "unreachable" for a moment.
+     *
+     * @default "rules"
+     */
+    backend?: pulumi.Input<"rules" | "module" | "auto">;
+    /** Let apt install what building the module needs, where it is missing: dkms, gcc, make, the kernel's headers. They stay. @default false */
+    installPackages?: pulumi.Input<boolean>;
+    /** Modules that were built elsewhere: paths of files on the machine that runs Pulumi, by kernel release (`uname -r`). @default {}: built on the router */
+    prebuilt?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+}
+
+export type Backend = "rules" | "module";
+
+/** The backend that the program names, or that suits the router; what was chosen, and why, is said with the resource. */
+export function backendOf(args: BackendArgs & { router: Router }, type: string, name: string): pulumi.Output<Backend> {
+    return pulumi.output(args.backend ?? "rules").apply((backend) => {
+        if (backend !== "auto") return pulumi.output(backend);
+        return pulumi.all([args.router.facts, args.installPackages ?? false, pulumi.output(args.prebuilt ?? {})]).apply(([facts, install, prebuilt]): Backend => {
+            const { backend: best, reason } = bestBackend({ install, prebuilt }, facts.kernel, facts.module);
+            void pulumi.log.info(`${type} ${name}: backend ${best}, because of the router: ${reason}`);
+            return best;
+        });
+    });
+}

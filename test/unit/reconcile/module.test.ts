@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import { moduleKind } from "../../../provider/reconcile/kinds/module";
+import { settingKind } from "../../../provider/reconcile/kinds/setting";
+import { lossOf } from "../../../provider/reconcile/loss";
+import type { ModuleFacts } from "../../../provider/reconcile/snapshot";
+import type { Artifact, Link, Module, Routes, Setting } from "../../../provider/syntax/artifact";
+import { commandsOf, planning, undoOf, upLink } from "./planning";
+
+const facts: ModuleFacts = { loadable: true, signed: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, dkms: [], boot: false };
+const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: "0.1.0", dkms: ["0.1.0"], boot: true };
+const wanted: Module = { kind: "module", phase: "device", version: "0.1.0", install: false };
+const on = (module: ModuleFacts) => planning({ module, facts: { kernel: "6.1.0-56-amd64" } });
+
+describe("the module", () => {
+    it.each<[string, ModuleFacts, string[], string[]]>([
+        ["as wanted", there, [], []],
+        ["that is nowhere", facts,
+            ["module-install 0.1.0 as-is", "module-load 0.1.0", "module-boot on"], ["module-remove 0.1.0", "module-unload", "module-boot off"]],
+        ["that is unloaded", { ...there, loaded: undefined }, ["module-load 0.1.0"], ["module-unload"]],
+        ["that boot forgets", { ...there, boot: false }, ["module-boot on"], ["module-boot off"]],
+        ["of another version goes when all else is done", { ...there, loaded: "0.0.9", installed: "0.0.9", dkms: ["0.0.9"] },
+            ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0", "module-remove 0.0.9"], ["module-remove 0.1.0", "module-restore 0.0.9", "module-unload", "module-load 0.0.9"]],
+    ])("%s", (_, module, commands, undo) => {
+        const steps = moduleKind.ensure(wanted, on(module)).sort((a, b) => a.order - b.order);
+        expect(commandsOf(steps)).toEqual(commands);
+        expect(undoOf(steps)).toEqual(undo);
+    });
+
+    it("comes with its source, which DKMS builds", () => {
+        const [first] = moduleKind.ensure(wanted, on(facts));
+        expect(Object.keys(first!.files!)).toEqual(["nvi.c", "kbuild", "makefile", "dkms.conf"]);
+        expect(first!.files!["dkms.conf"]).toContain('PACKAGE_VERSION="0.1.0"');
+        expect(first!.files!["nvi.c"]).toContain('MODULE_VERSION("0.1.0")');
+    });
+
+    it("goes whole, and last; unless another object needs it", () => {
+        expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-boot off", "module-unload", "module-remove 0.1.0"]);
+        expect(moduleKind.remove(wanted, { ...on(there), held: new Set([moduleKind.key(wanted)]) })).toEqual([]);
+    });
+
+    it("shows by whom it was built, and no more than there is", () => {
+        expect(moduleKind.observed(wanted, on(there).snapshot)).toEqual(moduleKind.entries(wanted));
+        expect(moduleKind.observed(wanted, on({ ...there, dkms: [], boot: false }).snapshot)).toEqual({ "module nvi": "0.1.0", "module nvi installed": "0.1.0, prebuilt" });
+        expect(moduleKind.observed(wanted, on(facts).snapshot)).toEqual({});
+    });
+
+    it("is refused where the router can't have it, in words", () => {
+        expect(moduleKind.occupied(wanted, on({ ...facts, tools: ["gcc"] }).snapshot)).toBe("it lacks what building the module needs: dkms, make");
+        expect(moduleKind.occupied(wanted, on(facts).snapshot)).toBeUndefined();
+    });
+});
+
+describe("a setting of a device", () => {
+    const setting: Setting = { kind: "setting", phase: "device", device: "nvi0", name: "reinject", value: "self" };
+    const reads = (value?: string) => planning({ settings: new Map(value === undefined ? [] : [["class/net/nvi0/nvi/reinject", value]]) });
+
+    it.each<[string, string | undefined, string[], string[]]>([
+        ["as wanted", "self", [], []],
+        ["of another value", "ingress", ["set class/net/nvi0/nvi/reinject self"], ["set class/net/nvi0/nvi/reinject ingress"]],
+        ["of a device that is still to come", undefined, ["set class/net/nvi0/nvi/reinject self"], []],
+    ])("%s", (_, value, commands, undo) => {
+        const steps = settingKind.ensure(setting, reads(value));
+        expect([commandsOf(steps), undoOf(steps)]).toEqual([commands, undo]);
+    });
+});
+
+describe("devices that are made anew", () => {
+    const pair: Link = { kind: "link", phase: "device", name: "nvi0", peer: "nvi0p", mtu: 65535, mac: "02:6e:00:00:00:01" };
+    const { peer: _, ...single } = pair;
+    const into: Routes = { kind: "routes", phase: "stage1", table: 7700, routes: [{ family: 4, table: 7700, to: "default", type: "unicast", hops: [{ dev: "nvi0" }] }] };
+    const veth = { links: new Map([upLink("nvi0", { kind: "veth", peer: "nvi0p" }), upLink("nvi0p", { kind: "veth", peer: "nvi0" }), upLink("isp1")]), routes: new Map([[7700, [{ ...into.routes[0]!, metric: 0, protocol: 78 }]]]) };
+
+    it("are none where all are as they should be", () => {
+        const context = planning(veth);
+        expect(lossOf([pair, into], [pair, into], context)).toEqual({ devices: new Set(), snapshot: context.snapshot, steps: [] });
+    });
+
+    it("of another backend go at the last moment, with what the kernel takes along; undoing brings all of it back", () => {
+        const { devices, snapshot, steps } = lossOf([wanted, single, into], [pair, into], planning({ ...veth, module: there }));
+        expect(devices).toEqual(new Set(["nvi0", "nvi0p"]));
+        expect([...snapshot.links.keys()]).toEqual(["isp1"]);
+        expect(snapshot.routes.get(7700)).toEqual([]);
+        expect(commandsOf(steps)).toEqual(["ip link del dev nvi0"]);
+        expect(undoOf(steps)).toEqual([
+            "ip link add name nvi0 type veth peer name nvi0p", expect.stringContaining("dev nvi0 mtu 65535"), expect.stringContaining("dev nvi0 address"), expect.stringContaining("dev nvi0 arp off"),
+            expect.stringContaining("dev nvi0 alias"), expect.stringContaining("dev nvi0p mtu"), expect.stringContaining("dev nvi0p address"), expect.stringContaining("dev nvi0p alias"),
+            "ip link set dev nvi0p up", "ip link set dev nvi0 up", "ip -4 route add default table 7700 protocol 78 dev nvi0",
+        ]);
+    });
+
+    it("that were made something else by hand go too", () => {
+        const { steps } = lossOf([pair], [pair], planning({ links: new Map([upLink("nvi0", { kind: "bridge" })]) }));
+        expect(commandsOf(steps)).toEqual(["ip link del dev nvi0"]);
+    });
+
+    it("go by themselves with a module that is loaded in another version", () => {
+        const artifacts: Artifact[] = [wanted, single];
+        const { devices, steps } = lossOf(artifacts, artifacts, planning({ links: new Map([upLink("nvi0", { kind: "nvi" }), upLink("nvi7", { kind: "nvi" })]), module: { ...there, loaded: "0.0.9" } }));
+        expect(devices).toEqual(new Set(["nvi0", "nvi7"]));
+        expect(commandsOf(steps)).toEqual([]);
+        expect(undoOf(steps)[0]).toBe("ip link add name nvi0 type nvi");
+    });
+});
