@@ -21,12 +21,15 @@ unpacked() {
 
 say "installing packages"
 packages=$(sed '/^#/d' "$recipe/packages" | tr -s ' \n' ',,' | sed 's/,$//')
+# As Debian's installer has done it since before bullseye; the later releases see to it themselves.
+merge='for dir in bin sbin lib lib64; do mkdir -p "$1/usr/$dir"; ln -s "usr/$dir" "$1/$dir"; done'
+[ "$release" = bullseye ] || merge=true
 # Bullseye's index of security updates is past its date, for good.
 mmdebstrap --mode=root --variant=minbase --components=main --include="$packages" \
     --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-    --skip=cleanup/apt/cache "$release" "$root" - <"$sources"
+    --setup-hook="$merge" --skip=cleanup/apt/cache "$release" "$root" - <"$sources"
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/apt "$root"/var/log/*.log "$root"/etc/ssh/ssh_host_*
 
 say "configuring"
@@ -51,9 +54,8 @@ printf '127.0.0.1 localhost\n127.0.1.1 router\n::1 localhost ip6-localhost\n' >"
 # Without a machine id systemd takes every boot for the first one.
 od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$root/etc/machine-id"; echo >>"$root/etc/machine-id"
 # Tools for those who look on, out of the way of tests that hide or replace the router's own.
-for tool in nft ip tc sysctl tcpdump conntrack ping sh mount unshare; do
-    ln "$(readlink -f "$root$(chroot "$root" sh -c "command -v $tool")" | sed "s|^/usr|$root/usr|; s|^/bin|$root/usr/bin|")" "$root/opt/lab/bin/$tool"
-done
+chroot "$root" sh -c 'for tool; do ln "$(readlink -f "$(command -v $tool)")" /opt/lab/bin/$tool; done' sh \
+    nft ip tc sysctl tcpdump conntrack ping sh mount unshare
 # Newer than all of /usr, or systemd does the work of an upgrade at each boot.
 touch "$root/etc/.updated" "$root/var/.updated"
 
@@ -63,7 +65,7 @@ echo "$kernel" >"$target/release"
 unpacked "$root/boot/vmlinuz-$kernel" >"$target/kernel" || cp "$root/boot/vmlinuz-$kernel" "$target/kernel"
 early=$target/early
 mkdir -p "$early/bin" "$early/modules" "$early/proc" "$early/sys" "$early/dev" "$early/disk"
-cp "$root/bin/busybox" "$early/bin/busybox"
+cp "$root/usr/bin/busybox" "$early/bin/busybox"
 install -m 755 "$recipe/init" "$early/init"
 # In the order of loading. -a: a dependency that is built in is no line.
 for module in virtio_pci virtio_blk virtio_console ext4; do
@@ -86,6 +88,6 @@ perl "$recipe/root/opt/lab/list.pl" "$root" 0 >"$target/manifest"
 say "writing the disk"
 # Inode tables done now are not done by the kernel at each first boot.
 mkfs.ext4 -q -F -m 0 -L router -E lazy_itable_init=0,lazy_journal_init=0 -d "$root" "$target/disk" 6G
-date +%s >"$target/built"
+# When the listing of the disk was true; what changes later was changed on a machine.
+date +%s >"$target/used"
 rm -rf "$root"
-say "done"
