@@ -186,7 +186,7 @@ export class Lab {
   private async wireAndListen(names: string[]): Promise<void> {
     const hosts = this.topology.nodes.filter(node => node.answersAt);
     for (const host of hosts) void this.node(host.name).agent; // they start while we wire
-    await this.wiring.connect(this.topology.wires);
+    await this.wiring.connect(this.wiring.topology.wires);
     await Promise.all(names.map(async name => await this.wiring.addRoutes(name)));
     await Promise.all(hosts.map(async host => await this.listen(host.name, echoPorts)));
   }

@@ -3,7 +3,7 @@ import type { End, NodeSpec, Topology, Wire } from "./topology";
 
 /** Carries a topology out with iproute2. One process for many commands: a start must take a second, not ten. */
 export class Wiring {
-  constructor(private readonly topology: Topology, private readonly namespaceOf: (node: string) => string) {}
+  constructor(readonly topology: Topology, private readonly namespaceOf: (node: string) => string) {}
 
   async createNamespaces(nodes: string[]): Promise<void> {
     await batch(nodes.map(node => `netns add ${this.namespaceOf(node)}`));

@@ -34,7 +34,7 @@ export interface MachineOptions {
  */
 const kernelArguments = [
   "root=/dev/vda", "console=ttyS0", "loglevel=5", "systemd.show_status=0", "mitigations=off", "tsc=reliable", "clocksource=tsc", "nowatchdog",
-  "init_on_alloc=0", "hardened_usercopy=off", "randomize_kstack_offset=off", "random.trust_cpu=on", "cryptomgr.notests", "audit=0", "apparmor=0",
+  "init_on_alloc=0", "hardened_usercopy=off", "randomize_kstack_offset=off", "random.trust_cpu=on", "cryptomgr.notests", "audit=0", "selinux=0", "apparmor=0",
 ];
 
 /** Debian in an emulated PC. The power can go while the disk stays. */
@@ -67,7 +67,7 @@ export class EmulatedMachine {
     const initrd = this.booted++ === 0 ? this.file("initrd") : this.options.image.initrd;
     for (const socket of ["control", "monitor"]) fs.rmSync(this.file(socket), { force: true });
     const serialBefore = this.serialLog.length;
-    this.qemu = new Child(["nsenter", `--net=/run/netns/${this.options.namespace}`, "nice", "qemu-system-x86_64", ...this.hardware(initrd)], { stdin: "" });
+    this.qemu = new Child(["nsenter", `--net=/run/netns/${this.options.namespace}`, "qemu-system-x86_64", ...this.hardware(initrd)], { stdin: "" });
     unref(this.qemu);
     try {
       await until("qemu to open its sockets", () => this.alive() && fs.existsSync(this.file("monitor")) && fs.existsSync(this.file("control")), 20_000);
