@@ -11,6 +11,8 @@ export function firstFiles(spec: NodeSpec, wires: Wire[], nics: Nic[]): Array<{ 
     ...nics.map(nic => ({ path: `/etc/systemd/network/10-${nic.name}.link`, content: `[Match]\nMACAddress=${nic.mac}\nType=ether\n\n[Link]\nName=${nic.name}\n` })),
     { path: "/etc/network/interfaces", content: interfaces(spec, wires) },
     { path: "/etc/sysctl.d/99-lab.conf", content: sysctls(spec, nics) },
+    // ifdown may take its time, and what is killed half-way fails.
+    { path: "/etc/systemd/system.conf.d/lab-stop.conf", content: "[Manager]\nDefaultTimeoutStopSec=90s\n" },
     ...agentFiles(),
   ];
 }
@@ -22,18 +24,15 @@ export function firstScript(users: User[]): string {
   return ["export PATH=/usr/sbin:/usr/bin:/sbin:/bin", "umask 022", ...lines, "umask 337", ...sudoers].join("\n") + "\n";
 }
 
+/** One command a NIC: ifupdown starts some ten processes for each stanza, which an emulated machine takes seconds for. */
 function interfaces(spec: NodeSpec, wires: Wire[]): string {
   const stanzas = wires.flatMap(wire => wire.ends.filter(end => end.node === spec.name).flatMap(({ nic, addresses = [] }) => {
-    const routes = (spec.routes ?? []).filter(route => route.includes(` dev ${nic}`));
-    const mtu = wire.mtu === undefined ? [] : [`    up ip link set ${nic} mtu ${wire.mtu}`];
-    const families = (["inet", "inet6"] as const).map(family => ({ family, is: (text: string) => text.includes(":") === (family === "inet6") }));
-    return [
-      `auto ${nic}`, `iface ${nic} inet manual`, `    up ip link set ${nic} up`, ...mtu,
-      ...families.flatMap(({ family, is }) => addresses.filter(is).map((address, i) => [
-        `iface ${nic} ${family} static`, `    address ${address}`, ...(family === "inet6" ? ["    dad-attempts 0"] : []),
-        ...(i === addresses.filter(is).length - 1 ? routes.filter(is).map(route => `    up ip route add ${route}`) : []),
-      ].join("\n"))),
+    const commands = [
+      ...(wire.mtu === undefined ? [] : [`ip link set ${nic} mtu ${wire.mtu}`]), `ip link set ${nic} up`,
+      ...addresses.map(address => `ip addr add ${address} dev ${nic}${address.includes(":") ? " nodad" : ""}`),
+      ...(spec.routes ?? []).filter(route => route.includes(` dev ${nic}`)).map(route => `ip route add ${route}`),
     ];
+    return [`auto ${nic}`, `iface ${nic} inet manual`, `    up ${commands.join(" && ")}`];
   }));
   return ["auto lo", "iface lo inet loopback", ...stanzas].join("\n") + "\n";
 }

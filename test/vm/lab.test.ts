@@ -22,7 +22,7 @@ test("the router is that Debian, with all of its services up", async () => {
   expect(await onRouter("uname -r")).toMatch(kernels[release]!.kernel);
   expect(await onRouter("nft --version")).toContain(kernels[release]!.nft);
   expect(await onRouter("systemctl --failed --plain --no-legend")).toBe("");
-  expect(await onRouter("ls -d /lib/modules/$(uname -r)/build/include; command -v dkms gcc make | wc -l")).toMatch(/build\/include\n3$/);
+  expect(await onRouter("ls -d /lib/modules/$(uname -r)/build/include; command -v dkms && command -v gcc && command -v make")).toMatch(/build\/include\n.*dkms\n.*gcc\n.*make$/);
 });
 
 test("its NICs are the topology's, with addresses, MTU, routes and sysctls", async () => {
@@ -94,7 +94,7 @@ test("a NIC can be pulled and plugged in, configured or not", async () => {
   await lab.pull("isp2");
   expect(await onRouter("ls /sys/class/net")).not.toContain("isp2");
   await lab.plug("isp2");
-  expect((await ping(lab.node("internet"), router.isp2v4)).received).toBe(1);
+  expect((await ping(lab.node("gw2"), router.isp2v4)).received).toBe(1);
   await lab.pull("isp2");
   await lab.plug("isp2", { configure: false });
   expect(await onRouter("ip -o addr show dev isp2 scope global")).toBe("");
@@ -120,7 +120,7 @@ describe("its power", () => {
     console.log(`rebooted in ${Math.round(performance.now() - started)} ms`);
     expect(await bootId()).not.toBe(before);
     expect((await lab.sshRun("cat /etc/nvi/a; ls /run/a; ip rule; nft list ruleset", { allowFailure: true })).stdout).toMatch(/^kept\n(?!.*77)/);
-    expect((await ping(lab.node("internet"), router.isp2v4)).received).toBe(1);
+    expect((await ping(lab.node("gw2"), router.isp2v4)).received).toBe(1);
     expect(await changed()).toEqual(["directory /etc/nvi", "file /etc/nvi/a"]);
   });
 

@@ -176,7 +176,7 @@ export class EmulatedMachine {
     return [
       "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
       // With i440fx the kernel pulls and plugs NICs by ACPI, without ports that would have to be foreseen.
-      "-machine", "pc,i8042=off,smbus=off,vmport=off,usb=off", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", `${cpus}`, "-m", `${memoryMegabytes}`,
+      "-machine", "pc,i8042=off,smbus=off,vmport=off,usb=off", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", `${cpus}`, "-m", `${memoryMegabytes}`,
       "-kernel", image.kernel, "-initrd", initrd, "-append", kernelArguments.join(" "),
       // "unsafe" ignores a flush to the platter; what was flushed is in this machine's memory then, and outlives qemu.
       "-drive", `file=${this.file("disk.qcow2")},if=none,id=disk,cache=unsafe`, "-device", "virtio-blk-pci,drive=disk",
