@@ -37,11 +37,14 @@ function interfaces(spec: NodeSpec, wires: Wire[]): string {
   return ["auto lo", "iface lo inet loopback", ...stanzas].join("\n") + "\n";
 }
 
-/** systemd sets what its own files say on each NIC as it appears; with the NIC's name, ours wins. */
+/**
+ * systemd sets what its own files say on each NIC as it appears; with the NIC's name, ours wins. "-" because it tries at an
+ * early point of the boot as well, when there is no such NIC.
+ */
 function sysctls(spec: NodeSpec, nics: Nic[]): string {
   const lines = spec.sysctls.map(([name, value]) => `${name} = ${value}`);
   const defaults = spec.sysctls.filter(([name]) => name.includes(".conf.default."));
-  const each = nics.flatMap(nic => defaults.map(([name, value]) => `${name.replace(".default.", `.${nic.name}.`)} = ${value}`));
+  const each = nics.flatMap(nic => defaults.map(([name, value]) => `-${name.replace(".default.", `.${nic.name}.`)} = ${value}`));
   return [...lines, ...each].join("\n") + "\n";
 }
 

@@ -1,5 +1,6 @@
+import * as fs from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { diffDumps, Flow, Lab, office, ping, probe, seen, until } from "../lab";
+import { diffDumps, Flow, Lab, office, ping, probe, run, seen, until } from "../lab";
 
 const { router, client, internet } = office;
 let lab: Lab;
@@ -136,4 +137,15 @@ describe("its power", () => {
     expect(await onRouter("stat -c %s /etc/nvi/unsynced 2>/dev/null || echo 0")).toBe("0");
     await until("an answer", async () => (await ping(lab.node("client"), router.lan4)).received === 1);
   });
+});
+
+test("stop leaves nothing", async () => {
+  const { dir, id } = lab;
+  await lab.stop();
+  expect(fs.existsSync(dir)).toBe(false);
+  expect((await run(["ip", "netns"])).stdout).not.toContain(`nvi-${id}-`);
+  const commands = fs.readdirSync("/proc").filter(name => /^\d+$/.test(name)).map(pid => {
+    try { return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8"); } catch { return ""; }
+  });
+  expect(commands.filter(command => command.includes(`${dir}/`))).toEqual([]);
 });
