@@ -117,6 +117,8 @@ class EmulatedBody implements RouterBody {
   private async start(): Promise<void> {
     const from = this.sshd.log().length;
     await this.machine.powerOn();
+    const failed = (await this.machine.run(["systemctl", "--failed", "--plain", "--no-legend"])).stdout.trim();
+    if (failed) throw new Error(`the router has booted, but not all of its services are up:\n${failed}\n${(await this.machine.sh("journalctl -b -p warning | tail -n 20")).stdout}`);
     await this.sshd.listening(from);
   }
 }
