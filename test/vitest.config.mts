@@ -1,6 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const sample = ["test/e2e/traffic-uplinks.test.ts"];
+
 export default defineConfig({
     root: fileURLToPath(new URL("..", import.meta.url)),
     test: {
@@ -28,6 +30,21 @@ export default defineConfig({
                     sequence: { groupOrder: 1 },
                     testTimeout: 300_000,
                     hookTimeout: 300_000,
+                },
+            },
+            {
+                extends: true,
+                test: {
+                    name: "vm",
+                    // What the lab is for is shown again, with a whole Debian as the router.
+                    include: ["test/vm/**/*.test.ts", ...sample],
+                    env: { NVI_TEST_ROUTER: process.env.NVI_TEST_ROUTER ?? "bookworm", NVI_TEST_PATIENCE: process.env.NVI_TEST_PATIENCE ?? "5" },
+                    pool: "forks",
+                    // Two emulated machines on two processors are slower than one after the other.
+                    maxWorkers: 1,
+                    sequence: { groupOrder: 2 },
+                    testTimeout: 600_000,
+                    hookTimeout: 600_000,
                 },
             },
         ],

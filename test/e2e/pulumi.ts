@@ -2,12 +2,13 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { patience } from "../lab/patience";
 import { type Result, describe, execute, killLeftovers } from "./process";
 import { type Source, root, writeFiles, writeProject } from "./project";
 
 export type { Result } from "./process";
 
-const TIMEOUT_MILLISECONDS = 110_000;
+const TIMEOUT_MILLISECONDS = 110_000 * patience;
 
 export type StackOptions = Source & {
     name?: string;

@@ -2,10 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isExecutable, which } from "../tools/path.mjs";
+import { cacheFolder, isExecutable, which } from "../tools/path.mjs";
 import { createProgress, elapsed } from "../tools/progress.mjs";
 import { signalCode } from "../tools/run.mjs";
 import { buildEngine, requireGo } from "./build.mjs";
@@ -73,12 +72,11 @@ function onPath(progress) {
 
 /** The cache's folder for exactly this engine. */
 function cached() {
-    const cache = process.env.NVI_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "pulumi-nvi");
     const hash = createHash("sha256").update(`${process.platform} ${process.arch}\n`);
     for (const module of ["cli", "language-nodejs"]) {
         for (const file of ["go.mod", "go.sum"]) hash.update(readFileSync(join(folder, module, file)));
     }
-    return join(cache, `engine-${hash.digest("hex").slice(0, 16)}`);
+    return join(cacheFolder(), `engine-${hash.digest("hex").slice(0, 16)}`);
 }
 
 /** @param {string} bin */

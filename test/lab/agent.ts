@@ -3,11 +3,18 @@ import * as path from "node:path";
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Server } from "node:net";
 
+/** Whoever does socket work on one machine. */
+export interface Asked {
+  /** Asks for one of the commands in agent/*.cjs. A server passed along keeps listening in the namespace that it was opened in. */
+  ask<T>(command: string, args?: object, server?: Server): Promise<T>;
+  stop(): void;
+}
+
 /**
  * A node process that lives in one namespace and does its socket work on request: starting one for each probe would cost
  * 60 ms a time. It ends by itself when this process does.
  */
-export class Agent {
+export class Agent implements Asked {
   private readonly child: ChildProcess;
   private readonly waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   private nextId = 1;
@@ -34,7 +41,6 @@ export class Agent {
     this.child.channel?.unref();
   }
 
-  /** Asks for one of the commands in agent/*.cjs. A server passed along keeps listening in the namespace that it was opened in. */
   async ask<T>(command: string, args: object = {}, server?: Server): Promise<T> {
     const id = this.nextId++;
     return await new Promise<T>((resolve, reject) => {

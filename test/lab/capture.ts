@@ -1,15 +1,15 @@
-import { Child, until } from "./process";
+import { until, type Running } from "./process";
 import type { LabNode } from "./node";
 import { PcapReader, type Packet } from "./pcap";
 
 /** Packets on one NIC of one machine ("any" for all), from the moment that `start` gives it until `stop`. */
 export class Capture {
   private readonly reader = new PcapReader();
-  private readonly child: Child;
+  private readonly child: Running;
 
   private constructor(node: LabNode, private readonly nic: string, filter: string) {
-    this.child = new Child(
-      node.onlyNetwork(["tcpdump", "-i", nic, "-n", "-U", "--immediate-mode", "-Z", "root", "-s", "256", "-w", "-", ...(filter ? [filter] : [])]),
+    this.child = node.watch(
+      ["tcpdump", "-i", nic, "-n", "-U", "--immediate-mode", "-Z", "root", "-s", "256", "-w", "-", ...(filter ? [filter] : [])],
       { stdin: "", onStdout: chunk => this.reader.add(chunk) },
     );
   }

@@ -1,5 +1,4 @@
-import { changedFiles } from "./files";
-import type { Machine } from "./machine";
+import type { FileEntry } from "./files";
 import type { LabNode } from "./node";
 
 /**
@@ -18,7 +17,7 @@ export const volatileSysctls: RegExp[] = [
  * here, and numbers stand for names. Left out besides `volatileSysctls`: counters, interface numbers and peers (a NIC that
  * is plugged again gets new ones), remaining lifetimes, neighbours learned from traffic, conntrack's entries.
  */
-export async function dumpRouter(router: LabNode, machine: Machine): Promise<string> {
+export async function dumpRouter(router: LabNode, files: FileEntry[]): Promise<string> {
   const sections = await rawSections(router);
   const part = (name: string): string[] => (sections.get(name) ?? "").split("\n").filter(line => line.trim() !== "");
   const output: Array<[string, string[]]> = [
@@ -33,7 +32,7 @@ export async function dumpRouter(router: LabNode, machine: Machine): Promise<str
     ["queueing", part("queueing").map(line => line.replace(/^qdisc (\S+) [0-9a-f]+: /, "qdisc $1 ")).sort()],
     ["nft", qualified(part("nft").map(line => line.replace(/ expires \S+/g, "")))],
     ["sysctls", part("sysctls").filter(line => !volatileSysctls.some(pattern => pattern.test(line.split(" = ")[0] ?? ""))).sort()],
-    ["files", changedFiles(machine).map(file => [file.kind, file.path, file.mode, file.owner, file.content].join(" ").trimEnd())],
+    ["files", files.map(file => [file.kind, file.path, file.mode, file.owner, file.content].join(" ").trimEnd())],
   ];
   return output.map(([name, lines]) => [`[${name}]`, ...lines].join("\n")).join("\n\n") + "\n";
 }
@@ -44,7 +43,7 @@ export async function dumpRouter(router: LabNode, machine: Machine): Promise<str
  * (`ip netns exec` has a mount namespace of its own).
  */
 const script = `
-mount -t tmpfs -o size=4k tmpfs /run/netns
+[ ! -d /run/netns ] || mount -t tmpfs -o size=4k tmpfs /run/netns
 section() { echo "@@ $1"; }
 section links; ip -N -d -o link
 section addresses; ip -N -o addr

@@ -1,4 +1,5 @@
-import { Child, until } from "./process";
+import { patience } from "./patience";
+import { until, type Running } from "./process";
 import type { LabNode } from "./node";
 import type { Seen } from "./traffic";
 
@@ -17,13 +18,13 @@ let nextKey = 1;
 
 /** A TCP connection that is always busy, and a ping every 20 ms beside it, to be held open across a change of the network. */
 export class Flow {
-  private constructor(private readonly node: LabNode, private readonly key: number, private readonly ping: Child) {}
+  private constructor(private readonly node: LabNode, private readonly key: number, private readonly ping: Running) {}
 
   static async start(node: LabNode, target: { to: string; port: number; from?: string; everyMs?: number }): Promise<Flow> {
     const key = nextKey++;
-    await node.agent.ask("flowOpen", { everyMs: 10, timeoutMs: 3000, ...target, key });
+    await node.agent.ask("flowOpen", { everyMs: 10, timeoutMs: 3000 * patience, ...target, key });
     const source = target.from ? ["-I", target.from] : [];
-    const ping = new Child(node.onlyNetwork(["ping", "-n", "-i", "0.02", "-W", "1", ...source, target.to]), { stdin: "" });
+    const ping = node.watch(["ping", "-n", "-i", "0.02", "-W", "1", ...source, target.to], { stdin: "" });
     return new Flow(node, key, ping);
   }
 

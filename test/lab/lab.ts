@@ -1,11 +1,13 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { BootHooks, RouterBody } from "./body";
 import { changedFiles, type FileEntry } from "./files";
 import { dumpRouter } from "./dump";
 import { Machine, type User } from "./machine";
 import { LabNode } from "./node";
-import { run, together, until, type RunOptions, type RunResult } from "./process";
-import { claim, demolish, processesIn, removeLeftovers, save, type Claim } from "./registry";
+import { NamespaceBody } from "./namespace-body";
+import { run, together, type RunOptions, type RunResult } from "./process";
+import { claim, demolish, removeLeftovers, save, type Claim } from "./registry";
 import { Relay } from "./relay";
 import { keygen, Sshd, type SshdOptions } from "./sshd";
 import { echoPorts, office, officeTopology, type OfficeOptions, type Topology } from "./topology";
@@ -26,6 +28,8 @@ import { Wiring } from "./wiring";
  *                                       └────────────────────────────────┘                    │
  *   internet: 192.0.2.10, 2001:db8:99::10, and every address of 192.0.2.0/24, 100.64.0.0/16, 2001:db8:99::/64
  *
+ * With `router: { release }` the router is Debian in an emulated machine, whose NICs are bridged to the wires' ends.
+ *
  * The router's own default route is isp1, both families. The gateways drop and count what comes from the customer with a
  * source that isn't the ISP's, so a packet that leaves by the wrong uplink is never answered. client, server, internet and
  * the tenants answer echo on the `echoPorts`. The test itself sits outside of all this, and reaches the router's sshd by a
@@ -35,31 +39,37 @@ export class Lab {
   readonly topology: Topology;
   readonly router: LabNode;
   readonly sshd: Sshd;
-  readonly machine: Machine;
   private readonly nodes = new Map<string, LabNode>();
   private readonly wiring: Wiring;
+  private readonly body: RouterBody;
+  private readonly ownMachine: Machine | undefined;
   private readonly relays = new Map<string, Relay>();
   private admin: SshAccess | undefined;
   private stopped = false;
 
-  private constructor(private readonly entry: Claim, readonly options: LabOptions) {
+  private constructor(private readonly entry: Claim, readonly options: LabOptions, emulation?: Emulation) {
     this.topology = officeTopology(options);
     const namespaceOf = (node: string): string => `nvi-${entry.id}-${node}`;
     entry.namespaces = this.topology.nodes.map(node => namespaceOf(node.name));
     save(entry);
-    this.wiring = new Wiring(this.topology, namespaceOf);
-    this.machine = new Machine(entry.dir, namespaceOf("router"), namespaceOf("lan"), options.users ?? []);
+    const router = emulation?.createRouter({ ...options, dir: entry.dir, namespace: namespaceOf("router"), topology: this.topology });
+    this.ownMachine = router ? undefined : new Machine(entry.dir, namespaceOf("router"), namespaceOf("lan"), options.users ?? []);
     for (const { name } of this.topology.nodes) {
       this.nodes.set(name, new LabNode(name, namespaceOf(name), name === "router" ? () => this.machine.enter() : undefined));
     }
+    if (router) this.nodes.set("router", router.node);
     this.router = this.node("router");
-    this.sshd = new Sshd(this.router, this.machine.sshDir, { ...options.sshd });
+    this.wiring = new Wiring(router?.outside ?? this.topology, namespaceOf);
+    this.sshd = new Sshd(this.router, router?.sshDir ?? this.machine.sshDir, { ...options.sshd, service: router !== undefined });
+    this.body = router?.body(this.wiring, this.sshd) ?? new NamespaceBody(this.router, this.machine, this.wiring, this.sshd);
   }
 
   static async start(options: LabOptions = {}): Promise<Lab> {
     if (process.getuid?.() !== 0) throw new Error("the lab makes network namespaces, so it must run as root");
     removeLeftovers();
-    const lab = new Lab(claim(), options);
+    const release = options.router?.release ?? process.env.NVI_TEST_ROUTER;
+    const emulation = release ? await (await import("../vm/router")).emulation(release, options.router) : undefined;
+    const lab = new Lab(claim(), options, emulation);
     try {
       await lab.build();
       return lab;
@@ -101,11 +111,19 @@ export class Lab {
   authorize(publicKey: string, user = this.options.user ?? "root"): void { this.sshd.authorize(user, publicKey); }
   revoke(publicKey: string, user?: string): void { this.sshd.revoke(publicKey, user); }
 
-  /** The router's files that differ from how the lab made it. */
+  /** The files of a router in namespaces. */
+  get machine(): Machine {
+    if (!this.ownMachine) throw new Error("an emulated router has its files on its own disk: read them with lab.router.sh");
+    return this.ownMachine;
+  }
+
+  /** The router's files that differ from how the lab made it. Only of a router in namespaces; see `changedFiles`. */
   files(): FileEntry[] { return changedFiles(this.machine); }
+  /** The same of any router. */
+  async changedFiles(): Promise<FileEntry[]> { return await this.body.files(); }
   /** The router's whole network state and files, as text that two moments can be compared by. See dump.ts. */
-  async dump(): Promise<string> { return await dumpRouter(this.router, this.machine); }
-  async limitDisk(freeBytes: number | undefined): Promise<void> { await this.machine.limitDisk(freeBytes); }
+  async dump(): Promise<string> { return await dumpRouter(this.router, await this.body.files()); }
+  async limitDisk(freeBytes: number | undefined): Promise<void> { await this.body.limitDisk(freeBytes); }
 
   /** Makes a file of the router vanish, as if its package were not installed. */
   async hide(file: string): Promise<void> {
@@ -135,49 +153,17 @@ export class Lab {
   }
 
   /** Removes a NIC of the router, as when a card is pulled or a PPP session ends. */
-  async pull(nic: string): Promise<void> { await this.wiring.deleteNic("router", nic); }
+  async pull(nic: string): Promise<void> { await this.body.pull(nic); }
 
   /** Brings it back, with a new index. `configure: false` leaves addresses and routes to whoever is asked to react to it. */
-  async plug(nic: string, options: { configure?: boolean } = {}): Promise<void> {
-    const { configure = true } = options;
-    await this.wiring.connect(this.wiring.wiresOf("router", nic));
-    if (configure) await this.wiring.addRoutes("router", nic);
-    else await this.router.observe(["ip", "addr", "flush", "dev", nic, "scope", "global"]);
-  }
+  async plug(nic: string, options: { configure?: boolean } = {}): Promise<void> { await this.body.plug(nic, options.configure ?? true); }
 
-  /**
-   * A power cut and a boot: the disk stays, all else starts anew. The hooks stand for what the distribution runs early
-   * (there is no NIC yet) and late (NICs are configured, sshd is not up yet).
-   */
-  async reboot(hooks: { beforeNics?: () => Promise<void>; beforeSshd?: () => Promise<void> } = {}): Promise<void> {
-    await this.powerOff();
-    await this.powerOn(hooks);
-  }
+  /** A restart: the disk stays, all else starts anew. Of namespaces it is a power cut; a machine of its own is shut down first. */
+  async reboot(hooks: BootHooks = {}): Promise<void> { await this.body.reboot(hooks); }
 
-  async powerOff(): Promise<void> {
-    await this.machine.powerOff();
-    this.router.stopAgent();
-    const { namespace } = this.router;
-    await until("the router's processes to end", () => {
-      for (const pid of processesIn([namespace])) process.kill(pid, "SIGKILL");
-      return processesIn([namespace]).length === 0;
-    });
-    // Before the namespace, which takes its NICs along only some time later.
-    for (const end of this.wiring.wiresOf("router").flatMap(wire => wire.ends)) {
-      if (end.node === "router") await this.wiring.deleteNic("router", end.nic).catch(() => undefined); // it may be pulled
-    }
-    await this.wiring.deleteNamespace("router");
-  }
-
-  async powerOn(hooks: { beforeNics?: () => Promise<void>; beforeSshd?: () => Promise<void> } = {}): Promise<void> {
-    await this.wiring.createNamespaces(["router"]);
-    await this.machine.powerOn();
-    await hooks.beforeNics?.();
-    await this.wiring.connect(this.wiring.wiresOf("router"));
-    await this.wiring.addRoutes("router");
-    await hooks.beforeSshd?.();
-    await this.sshd.start();
-  }
+  /** A power cut. */
+  async powerOff(): Promise<void> { await this.body.powerOff(); }
+  async powerOn(hooks: BootHooks = {}): Promise<void> { await this.body.powerOn(hooks); }
 
   async stop(): Promise<void> {
     if (this.stopped) return;
@@ -191,23 +177,18 @@ export class Lab {
   private async build(): Promise<void> {
     const names = this.topology.nodes.map(node => node.name);
     const [publicKey] = await together([keygen(this.keyFile, { comment: "lab admin" }), this.wiring.createNamespaces(names)]);
-    await together([this.wireAndListen(names), this.bootRouter(publicKey)]);
+    for (const user of ["root", ...(this.options.users ?? []).map(user => user.name)]) this.authorize(publicKey, user);
+    await this.body.prepare();
+    await together([this.wireAndListen(names), this.body.boot()]);
     this.admin = await this.sshFrom(this.options.adminFrom ?? "client");
   }
 
   private async wireAndListen(names: string[]): Promise<void> {
     const hosts = this.topology.nodes.filter(node => node.answersAt);
     for (const host of hosts) void this.node(host.name).agent; // they start while we wire
-    await this.wiring.connect(this.topology.wires);
+    await this.wiring.connect(this.wiring.topology.wires);
     await Promise.all(names.map(async name => await this.wiring.addRoutes(name)));
     await Promise.all(hosts.map(async host => await this.listen(host.name, echoPorts)));
-  }
-
-  private async bootRouter(publicKey: string): Promise<void> {
-    await this.machine.createDisk();
-    await together([this.machine.powerOn(), this.sshd.createHostKeys()]);
-    for (const user of ["root", ...(this.options.users ?? []).map(user => user.name)]) this.authorize(publicKey, user);
-    await this.sshd.start();
   }
 
   /** Answers echo at more ports of a machine. UDP is bound to the addresses that the topology gives it. */
@@ -225,6 +206,8 @@ export class Lab {
 }
 
 export interface LabOptions extends OfficeOptions {
+  /** Makes the router an emulated machine. @default what NVI_TEST_ROUTER names, else namespaces */
+  router?: EmulationOptions;
   /** Which machine the administrator dials from. @default "client" */
   adminFrom?: string;
   /** Who logs in; one of `users`, or root. @default "root" */
@@ -232,6 +215,17 @@ export interface LabOptions extends OfficeOptions {
   users?: User[];
   sshd?: SshdOptions;
 }
+
+export interface EmulationOptions {
+  /** Of Debian: bullseye, bookworm, trixie. */
+  release?: string;
+  /** @default 1 */
+  cpus?: number;
+  /** @default 768 */
+  memoryMegabytes?: number;
+}
+
+type Emulation = Awaited<ReturnType<typeof import("../vm/router").emulation>>;
 
 export interface SshAccess {
   host: string;

@@ -13,7 +13,7 @@ export interface User {
 
 /** The password of every user of the lab's routers; root has none. Only ever valid inside a lab. */
 export const labPassword = "lab-pass word'1";
-const labPasswordHash = "$6$nvilab$uyGgMV4JWAcvdGH1bfl54nrRedaq3jj3foCxihRvzmhxMo2.Z1/Wjib.1SdDFjO3NXjzbMTeZckR/hFX8bMCJ/";
+export const labPasswordHash = "$6$nvilab$uyGgMV4JWAcvdGH1bfl54nrRedaq3jj3foCxihRvzmhxMo2.Z1/Wjib.1SdDFjO3NXjzbMTeZckR/hFX8bMCJ/";
 
 /** What the router takes from the test's machine. All else (homes, the work tree, /tmp, /run) does not exist on it. */
 const shared = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin", "usr", "var"];
@@ -45,7 +45,7 @@ export class Machine {
 
   async createDisk(): Promise<void> {
     fs.mkdirSync(this.mountPoint);
-    fs.mkdirSync(this.sshDir, { mode: 0o755 });
+    fs.mkdirSync(this.sshDir, { recursive: true, mode: 0o755 });
     this.keeper = new Child(["nsenter", `--net=/run/netns/${this.keeperNamespace}`, "unshare", "--mount", "sh", "-c",
       'mount -t tmpfs -o mode=755 tmpfs "$1" && cd "$1" && mkdir base mask upper work root && echo ready && exec sleep infinity', "sh", this.mountPoint], { stdin: "" });
     await this.keeper.waitFor(/^ready/m);

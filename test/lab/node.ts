@@ -1,15 +1,15 @@
-import { Agent } from "./agent";
-import { Child, run, type ChildOptions, type RunOptions, type RunResult } from "./process";
+import { Agent, type Asked } from "./agent";
+import { Child, outcome, type ChildOptions, type RunOptions, type Running, type RunResult } from "./process";
 
 /** One machine of the lab. */
 export class LabNode {
-  private runningAgent: Agent | undefined;
+  private runningAgent: Asked | undefined;
 
   constructor(readonly name: string, readonly namespace: string, private readonly enter?: () => string[]) {}
 
   /** Runs a command on this machine. The router has its own files, processes and host name; other machines only their network. */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    return await run(this.inside(argv), { ...options, env: { ...this.environment(), ...options.env } });
+    return await outcome(this.spawn(argv, { stdin: options.stdin ?? "", env: options.env }), options);
   }
 
   /** `run` for a script: `$1` and on are `args`. */
@@ -17,22 +17,22 @@ export class LabNode {
     return await this.run(["sh", "-c", script, "sh", ...args], options);
   }
 
-  spawn(argv: readonly string[], options: ChildOptions = {}): Child {
+  spawn(argv: readonly string[], options: ChildOptions = {}): Running {
     return new Child(this.inside(argv), { ...options, env: { ...this.environment(), ...options.env } });
   }
 
   /** As an outside observer: this machine's network, but the tools and files of the test's own machine. */
   async observe(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    return await run(this.onlyNetwork(argv), options);
+    return await outcome(this.watch(argv, { stdin: options.stdin ?? "", env: options.env }), options);
   }
 
-  /** The command line for `observe`, for those who start processes themselves. */
-  onlyNetwork(argv: readonly string[]): string[] {
-    return ["ip", "netns", "exec", this.namespace, ...argv];
+  /** `observe` for what goes on for a while. */
+  watch(argv: readonly string[], options: ChildOptions = {}): Running {
+    return new Child(this.onlyNetwork(argv), options);
   }
 
-  get agent(): Agent {
-    this.runningAgent ??= new Agent(this.name, this.namespace);
+  get agent(): Asked {
+    this.runningAgent ??= this.startAgent();
     return this.runningAgent;
   }
 
@@ -45,9 +45,17 @@ export class LabNode {
     return this.enter ? [...this.enter(), ...argv] : this.onlyNetwork(argv);
   }
 
+  private onlyNetwork(argv: readonly string[]): string[] {
+    return ["ip", "netns", "exec", this.namespace, ...argv];
+  }
+
   /** A router knows nothing of the environment that the tests run in. */
   private environment(): NodeJS.ProcessEnv {
     if (!this.enter) return process.env;
-    return { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", USER: "root", LANG: "C.UTF-8" };
+    return routerEnvironment;
   }
+
+  protected startAgent(): Asked { return new Agent(this.name, this.namespace); }
 }
+
+export const routerEnvironment = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", USER: "root", LANG: "C.UTF-8" };

@@ -1,4 +1,5 @@
 import { spawn as nodeSpawn, type ChildProcess, type StdioOptions } from "node:child_process";
+import { patience } from "./patience";
 
 export interface RunOptions {
   stdin?: string | Buffer;
@@ -40,15 +41,19 @@ export function shown(argv: readonly string[]): string {
 }
 
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  return await outcome(new Child(argv, { env: options.env, stdin: options.stdin ?? "" }), options);
+}
+
+/** Waits for the end of a command that was just started. */
+export async function outcome(command: Running, options: RunOptions = {}): Promise<RunResult> {
   const { timeoutMs = 15_000, allowFailure = false } = options;
-  const child = new Child(argv, { env: options.env, stdin: options.stdin ?? "" });
-  const code = await child.exited(timeoutMs);
-  const result = { code: code ?? -1, stdout: child.stdout, stderr: child.stderr };
+  const code = await command.exited(timeoutMs);
+  const result = { code: code ?? -1, stdout: command.stdout, stderr: command.stderr };
   if (code === undefined) {
-    child.kill("SIGKILL");
-    throw new CommandFailed(`no end after ${timeoutMs} ms, killed`, shown(argv), result);
+    command.kill("SIGKILL");
+    throw new CommandFailed(`no end after ${timeoutMs * patience} ms, killed`, shown(command.argv), result);
   }
-  if (code !== 0 && !allowFailure) throw new CommandFailed(`exit code ${code}`, shown(argv), result);
+  if (code !== 0 && !allowFailure) throw new CommandFailed(`exit code ${code}`, shown(command.argv), result);
   return result;
 }
 
@@ -61,46 +66,28 @@ export interface ChildOptions {
   onStdout?: (chunk: Buffer) => void;
 }
 
-/** A process in a session of its own, so that `kill` also reaches what it forked (nsenter and sudo do). */
-export class Child {
+/** A command under way, on this machine or on an emulated one. */
+export abstract class Running {
   stdout = "";
   stderr = "";
-  readonly process: ChildProcess;
-  private readonly ended: Promise<number>;
   private done = false;
   private readonly watchers = new Set<() => void>();
+  private ended: Promise<number> = Promise.resolve(0);
 
-  constructor(readonly argv: readonly string[], options: ChildOptions = {}) {
-    const child = nodeSpawn(argv[0]!, argv.slice(1), { stdio: options.stdio ?? "pipe", env: options.env ?? process.env, detached: true });
-    this.process = child;
-    child.stdout?.on("data", (chunk: Buffer) => {
-      if (options.onStdout) options.onStdout(chunk);
-      else this.stdout += chunk.toString();
-      this.notify();
-    });
-    child.stderr?.on("data", (chunk: Buffer) => { this.stderr += chunk.toString(); this.notify(); });
-    // A command that exits without reading its input is no fault of ours.
-    child.stdin?.on("error", () => undefined);
-    if (options.stdin !== undefined) child.stdin?.end(options.stdin);
-    this.ended = this.whenEnded().then(code => { this.done = true; this.notify(); return code; });
-    this.ended.catch(() => undefined);
-  }
+  constructor(readonly argv: readonly string[], private readonly onStdout?: (chunk: Buffer) => void) {}
 
-  get pid(): number { return this.process.pid ?? -1; }
   get running(): boolean { return !this.done; }
 
-  write(text: string): void { this.process.stdin?.write(text); }
-  closeInput(): void { this.process.stdin?.end(); }
+  abstract write(text: string): void;
+  abstract closeInput(): void;
+  /** Also reaches what the command forked. */
+  abstract kill(signal?: NodeJS.Signals): void;
 
   /** The exit code, or undefined when it is still running after `timeoutMs`. */
   async exited(timeoutMs = 15_000): Promise<number | undefined> {
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>(resolve => { timer = setTimeout(() => resolve(undefined), timeoutMs); });
+    const late = new Promise<undefined>(resolve => { timer = setTimeout(() => resolve(undefined), timeoutMs * patience); });
     try { return await Promise.race([this.ended, late]); } finally { clearTimeout(timer); }
-  }
-
-  kill(signal: NodeJS.Signals = "SIGTERM"): void {
-    if (this.pid > 1) try { process.kill(-this.pid, signal); } catch { /* it has ended already */ }
   }
 
   async stop(signal: NodeJS.Signals = "SIGTERM", timeoutMs = 3000): Promise<number> {
@@ -120,13 +107,50 @@ export class Child {
         const found = this.stdout.match(pattern) ?? this.stderr.match(pattern);
         if (found) { give(); resolve(found); } else if (this.done) fail(`ended before printing ${String(pattern)}`);
       };
-      const timer = setTimeout(() => fail(`did not print ${String(pattern)} within ${timeoutMs} ms`), timeoutMs);
+      const timer = setTimeout(() => fail(`did not print ${String(pattern)} within ${timeoutMs * patience} ms`), timeoutMs * patience);
       this.watchers.add(look);
       look();
     });
   }
 
+  protected endsWith(ended: Promise<number>): void {
+    this.ended = ended.then(code => { this.done = true; this.notify(); return code; });
+    this.ended.catch(() => undefined);
+  }
+
+  protected received(stream: "stdout" | "stderr", chunk: Buffer): void {
+    if (stream === "stdout" && this.onStdout) this.onStdout(chunk);
+    else this[stream] += chunk.toString();
+    this.notify();
+  }
+
   private notify(): void { for (const watcher of [...this.watchers]) watcher(); }
+}
+
+/** A process in a session of its own, so that `kill` also reaches what it forked (nsenter and sudo do). */
+export class Child extends Running {
+  readonly process: ChildProcess;
+
+  constructor(argv: readonly string[], options: ChildOptions = {}) {
+    super(argv, options.onStdout);
+    const child = nodeSpawn(argv[0]!, argv.slice(1), { stdio: options.stdio ?? "pipe", env: options.env ?? process.env, detached: true });
+    this.process = child;
+    child.stdout?.on("data", (chunk: Buffer) => this.received("stdout", chunk));
+    child.stderr?.on("data", (chunk: Buffer) => this.received("stderr", chunk));
+    // A command that exits without reading its input is no fault of ours.
+    child.stdin?.on("error", () => undefined);
+    if (options.stdin !== undefined) child.stdin?.end(options.stdin);
+    this.endsWith(this.whenEnded());
+  }
+
+  get pid(): number { return this.process.pid ?? -1; }
+
+  write(text: string): void { this.process.stdin?.write(text); }
+  closeInput(): void { this.process.stdin?.end(); }
+
+  kill(signal: NodeJS.Signals = "SIGTERM"): void {
+    if (this.pid > 1) try { process.kill(-this.pid, signal); } catch { /* it has ended already */ }
+  }
 
   private async whenEnded(): Promise<number> {
     return await new Promise((resolve, reject) => {
@@ -147,11 +171,11 @@ export async function together<T extends readonly unknown[]>(work: readonly [...
 
 /** Calls `look` until it gives something other than undefined or false. Never a fixed sleep: this is the only wait in the lab. */
 export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, timeoutMs = 5000, everyMs = 10): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs * patience;
   for (;;) {
     const seen = await look();
     if (seen !== undefined && seen !== false) return seen;
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs * patience} ms in vain: ${what}`);
     await new Promise(resolve => setTimeout(resolve, everyMs));
   }
 }

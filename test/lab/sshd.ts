@@ -10,6 +10,8 @@ export interface SshdOptions {
   hostKeyTypes?: KeyType[];
   /** Lines of sshd_config that come first, and so win. */
   config?: string[];
+  /** The router's systemd starts it, at boot too. @default false */
+  service?: boolean;
 }
 
 export interface SshdCount {
@@ -22,9 +24,14 @@ export interface SshdCount {
   failed: number;
 }
 
+/** Where the router has `dir`. */
+const inside = "/etc/ssh/lab";
+
 /** A real sshd on the router. Its files are in a folder that the test sees too, and that is on none of the router's disks. */
 export class Sshd {
-  constructor(private readonly router: LabNode, readonly dir: string, private readonly options: SshdOptions) {}
+  constructor(private readonly router: LabNode, readonly dir: string, private readonly options: SshdOptions) {
+    fs.mkdirSync(dir, { recursive: true, mode: 0o755 });
+  }
 
   readonly port = 22;
   get logFile(): string { return path.join(this.dir, "sshd.log"); }
@@ -43,7 +50,20 @@ export class Sshd {
   }
 
   async start(): Promise<void> {
-    const inside = "/etc/ssh/lab";
+    this.configure();
+    const from = this.log().length;
+    await this.router.run(this.options.service ? ["systemctl", "start", "ssh"] : ["/usr/sbin/sshd", "-f", `${inside}/sshd_config`, "-E", `${inside}/sshd.log`]);
+    await this.listening(from);
+  }
+
+  /** Waits until the log says so, from this character on. */
+  async listening(from: number): Promise<void> {
+    await until("sshd to listen (its log is below)", () => this.log().includes("Server listening on", from)).catch((error: Error) => {
+      throw new Error(`${error.message}\n${this.log().slice(from)}`);
+    });
+  }
+
+  configure(): void {
     fs.writeFileSync(path.join(this.dir, "sshd_config"), [
       ...this.options.config ?? [],
       `Port ${this.port}`, `PidFile ${inside}/sshd.pid`, "LogLevel VERBOSE", "UsePAM no", "StrictModes no", "UseDNS no",
@@ -51,16 +71,12 @@ export class Sshd {
       `AuthorizedKeysFile ${inside}/authorized_keys.%u`, "PrintMotd no", "PrintLastLog no", "Subsystem sftp internal-sftp",
       ...this.keyTypes.map(type => `HostKey ${inside}/host_${type}`),
     ].join("\n") + "\n");
-    const from = this.log().length;
-    await this.router.run(["/usr/sbin/sshd", "-f", `${inside}/sshd_config`, "-E", `${inside}/sshd.log`]);
-    await until("sshd to listen (its log is below)", () => this.log().includes("Server listening on", from)).catch((error: Error) => {
-      throw new Error(`${error.message}\n${this.log().slice(from)}`);
-    });
   }
 
   /** Stops taking new connections; those that are open go on, as with a real service. */
   async stop(): Promise<void> {
-    await this.router.sh('kill "$(cat /etc/ssh/lab/sshd.pid)"');
+    if (this.options.service) await this.router.run(["systemctl", "stop", "ssh"]);
+    else await this.router.sh('kill "$(cat /etc/ssh/lab/sshd.pid)"');
     await until("sshd to stop", () => !fs.existsSync(path.join(this.dir, "sshd.pid")));
   }
 

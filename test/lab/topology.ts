@@ -8,6 +8,8 @@ export interface End {
   addresses?: string[];
   /** The bridge of that node which this NIC is a port of. */
   master?: string;
+  /** @default one made of the wire's number and the end's */
+  mac?: string;
 }
 
 export interface Wire { ends: [End, End]; mtu?: number | undefined }

@@ -1,6 +1,7 @@
 import type { LabNode } from "./node";
 import { Capture } from "./capture";
 import type { Packet } from "./pcap";
+import { patience } from "./patience";
 
 export interface ProbeTarget {
   to: string;
@@ -41,8 +42,11 @@ export type ProbeResult = ({ ok: true; ms: number } & Seen) | Refusal;
 
 /** One connection from this machine to an echo service. Never throws for what the network does. */
 export async function probe(node: LabNode, target: ProbeTarget): Promise<ProbeResult> {
-  return await node.agent.ask("probe", target);
+  return await node.agent.ask("probe", patient(target));
 }
+
+const patient = (target: Patient<ProbeTarget>): Patient<ProbeTarget> => ({ ...target, timeoutMs: (target.timeoutMs ?? 2000) * patience });
+type Patient<T> = Omit<T, "timeoutMs"> & { timeoutMs?: number | undefined };
 
 /** `probe` that must succeed; an error says what happened instead. */
 export async function seen(node: LabNode, target: ProbeTarget): Promise<Seen & { ms: number }> {
@@ -53,7 +57,7 @@ export async function seen(node: LabNode, target: ProbeTarget): Promise<Seen & {
 
 /** Thousands in one go; results in the order of the targets. */
 export async function probeMany(node: LabNode, targets: ProbeTarget[], options: { atOnce?: number; timeoutMs?: number } = {}): Promise<ProbeResult[]> {
-  return await node.agent.ask("probeMany", { targets, ...options });
+  return await node.agent.ask("probeMany", { ...options, targets: targets.map(target => patient({ timeoutMs: options.timeoutMs, ...target })) });
 }
 
 /** A probe that also gives the ICMP errors which came back: who sent them and about which packet. A socket tells only half of it. */
@@ -104,7 +108,7 @@ export interface PingResult {
 
 export async function ping(node: LabNode, to: string, options: PingOptions = {}): Promise<PingResult> {
   const { count = 1, size, df, from, ttl, intervalSeconds = 0.05, waitSeconds = 1 } = options;
-  const argv = ["ping", "-n", "-c", `${count}`, "-i", `${intervalSeconds}`, "-W", `${waitSeconds}`, "-M", df ? "do" : "dont"];
+  const argv = ["ping", "-n", "-c", `${count}`, "-i", `${intervalSeconds}`, "-W", `${waitSeconds * patience}`, "-M", df ? "do" : "dont"];
   if (size !== undefined) argv.push("-s", `${size}`);
   if (from) argv.push("-I", from);
   if (ttl) argv.push("-t", `${ttl}`);

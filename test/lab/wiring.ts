@@ -3,7 +3,7 @@ import type { End, NodeSpec, Topology, Wire } from "./topology";
 
 /** Carries a topology out with iproute2. One process for many commands: a start must take a second, not ten. */
 export class Wiring {
-  constructor(private readonly topology: Topology, private readonly namespaceOf: (node: string) => string) {}
+  constructor(readonly topology: Topology, private readonly namespaceOf: (node: string) => string) {}
 
   async createNamespaces(nodes: string[]): Promise<void> {
     await batch(nodes.map(node => `netns add ${this.namespaceOf(node)}`));
@@ -29,8 +29,8 @@ export class Wiring {
       const [a, b] = wire.ends;
       const mtu = wire.mtu === undefined ? "" : ` mtu ${wire.mtu}`;
       const index = this.topology.wires.indexOf(wire);
-      return `link add name ${a.nic}${mtu} address ${mac(index, 0)} netns ${this.namespaceOf(a.node)} type veth`
-        + ` peer name ${b.nic}${mtu} address ${mac(index, 1)} netns ${this.namespaceOf(b.node)}`;
+      return `link add name ${a.nic}${mtu} address ${a.mac ?? mac(index, 0)} netns ${this.namespaceOf(a.node)} type veth`
+        + ` peer name ${b.nic}${mtu} address ${b.mac ?? mac(index, 1)} netns ${this.namespaceOf(b.node)}`;
     }));
     const lines = new Map<string, string[]>();
     for (const end of wires.flatMap(wire => wire.ends)) lines.set(end.node, [...(lines.get(end.node) ?? []), ...endUp(end)]);
@@ -65,7 +65,7 @@ export class Wiring {
 const nodad = (address: string): string => (address.includes(":") ? " nodad" : "");
 
 /** Always the same, so that dumps and captures of two runs can be compared. */
-const mac = (wire: number, end: number): string => `02:00:5e:00:${wire.toString(16).padStart(2, "0")}:0${end + 1}`;
+export const mac = (wire: number, end: number): string => `02:00:5e:00:${wire.toString(16).padStart(2, "0")}:0${end + 1}`;
 
 function endUp(end: End): string[] {
   return [

@@ -5,7 +5,7 @@ import { becomeRoot } from "./privilege.mjs";
 import { createProgress } from "./progress.mjs";
 import { run } from "./run.mjs";
 
-/** @type {Record<string, string>} executable to Debian package */
+/** @type {Record<string, string>} executable to Debian packages */
 const PACKAGES = {
     nft: "nftables",
     ip: "iproute2",
@@ -26,6 +26,13 @@ const PACKAGES = {
     nsenter: "util-linux",
     nc: "netcat-openbsd",
     socat: "socat",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    // The key with which Debian signs its packages comes along, for machines that are no Debian.
+    mmdebstrap: "mmdebstrap debian-archive-keyring",
+    "mkfs.ext4": "e2fsprogs",
+    xz: "xz-utils",
+    perl: "perl",
 };
 
 /** What the lab calls. `sudo` and `busybox` are for routers whose user is not root, and whose shell is ash. */
@@ -47,7 +54,7 @@ export async function ensureTools({ need = LAB_TOOLS, progress = createProgress(
     if (missing.length === 0) return undefined;
     const unknown = missing.filter((tool) => !PACKAGES[tool]);
     if (unknown.length > 0) throw new Error(`missing tools of which no package is known: ${unknown.join(", ")}`);
-    const packages = [...new Set(missing.map((tool) => /** @type {string} */ (PACKAGES[tool])))];
+    const packages = [...new Set(missing.flatMap((tool) => /** @type {string} */ (PACKAGES[tool]).split(" ")))];
     if (!which("apt-get", toolPath())) {
         throw new Error(
             `missing tools: ${missing.join(", ")}. This is no Debian or Ubuntu, so install them by hand; ` +

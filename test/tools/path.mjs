@@ -1,5 +1,6 @@
 // @ts-check
 import { accessSync, constants, realpathSync, statSync } from "node:fs";
+import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -38,4 +39,9 @@ export function nodeFirst(path = process.env.PATH ?? "") {
     const found = which("node", path);
     if (found && realpathSync(found) === realpathSync(process.execPath)) return path;
     return [dirname(process.execPath), path].join(delimiter);
+}
+
+/** Where what takes long to build is kept, for all work trees of this user. */
+export function cacheFolder() {
+    return process.env.NVI_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "pulumi-nvi");
 }

@@ -1,13 +1,15 @@
 // @ts-check
 // What `npm test` runs: it prepares what is missing, then hands over to vitest. Arguments go to vitest.
 import { readdirSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { ensureEngine } from "../engine/engine.mjs";
-import { nodeFirst, root, toolPath } from "./path.mjs";
+import { ensureImage, VM_TOOLS } from "../vm/image.mjs";
+import { environment } from "./environment.mjs";
+import { root } from "./path.mjs";
 import { becomeRoot, namespaceTrouble } from "./privilege.mjs";
 import { createProgress } from "./progress.mjs";
 import { signalCode } from "./run.mjs";
-import { ensureBuild, ensureModules, ensureTools } from "./setup.mjs";
+import { ensureBuild, ensureModules, ensureTools, LAB_TOOLS } from "./setup.mjs";
 import { line, sum } from "./summary.mjs";
 import { vitest } from "./vitest.mjs";
 
@@ -19,7 +21,7 @@ const progress = createProgress(process.stdout);
 try {
     await ensureModules({ progress });
     await ensureBuild({ progress });
-    const missing = namespaceTrouble() ?? (await ensureTools({ progress }));
+    const missing = namespaceTrouble() ?? (await ensureTools({ need: [...LAB_TOOLS, ...VM_TOOLS], progress }));
     if (missing) finish([await vitest(["--project", "unit", ...args])], missing);
     else finish(await runAll());
 } catch (/** @type {any} */ error) {
@@ -30,22 +32,19 @@ try {
 
 async function runAll() {
     const env = environment(await ensureEngine({ progress }));
+    if (wantsMachines()) await ensureImage("bookworm", { progress });
     const become = becomeRoot() ?? [];
     if (become.length === 0) return [await vitest(args, { env })];
     // The unit tests need no root, and the files that they may write had better not be root's.
     const unit = await vitest(["--project", "unit", ...args], { env });
-    return unit.interrupted ? [unit] : [unit, await vitest(["--project", "lab", ...args], { env, become })];
+    return unit.interrupted ? [unit] : [unit, await vitest(["--project", "lab", "--project", "vm", ...args], { env, become })];
 }
 
-/** @param {{ bin: string }} engine */
-function environment({ bin }) {
-    // Its pulumi-resource-pulumi-nodejs serves the dynamic providers.
-    const sdk = join(root, "node_modules", "@pulumi", "pulumi");
-    return {
-        PATH: [bin, sdk, nodeFirst(toolPath())].join(delimiter),
-        NVI_ENGINE_BIN: bin,
-        PULUMI_SKIP_UPDATE_CHECK: "true",
-    };
+/** Whether an emulated router is among what these arguments of vitest leave. */
+function wantsMachines() {
+    const filters = args.filter((arg) => !arg.startsWith("-"));
+    const files = ["test/e2e/traffic-uplinks.test.ts", ...testFiles("vm")];
+    return filters.length === 0 || filters.some((filter) => files.some((file) => file.includes(filter)));
 }
 
 /**
@@ -64,7 +63,7 @@ function finish(runs, missing) {
 
 /** @param {string} reason */
 function tellSkipped(reason) {
-    const files = ["lab", "e2e"].flatMap(testFiles);
+    const files = ["lab", "e2e", "vm"].flatMap(testFiles);
     progress.step(`SKIPPED, each file counted as one test, because ${reason}:`);
     for (const file of files) progress.step(`  ${file}`);
     return files.length;
