@@ -23,7 +23,7 @@ make -s modules
 
 export function debugKernel() {
   const base = root("6.12");
-  const id = createHash("sha256").update(base + BUILD + readFileSync(config)).digest("hex").slice(0, 16);
+  const id = createHash("sha256").update(BUILD + readFileSync(config)).digest("hex").slice(0, 16);
   const path = join(cache, `kernel-debug-${id}`);
   const done = join(path, ".done");
   if (!existsSync(done)) {
