@@ -3,7 +3,9 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <net/net_namespace.h>
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
 #include <net/netfilter/nf_conntrack.h>
+#endif
 
 #include "nvi.h"
 
@@ -115,7 +117,7 @@ void nvi_set_untracked(struct sk_buff *skb)
 }
 #endif
 
-#if defined(CONFIG_NET_RX_BUSY_POLL) || defined(CONFIG_XPS)
+#ifdef CONFIG_XPS
 void nvi_set_reinjected(struct sk_buff *skb)
 {
 	skb->napi_id = NVI_NAPI_ID;
@@ -130,7 +132,7 @@ void nvi_set_reinjected(struct sk_buff *skb)
 {
 }
 
-/* Without napi_id a loop ends when the packet's hop limit does. */
+/* Nothing would overwrite it: the hop limit has to end a loop. */
 static bool was_reinjected(const struct sk_buff *skb)
 {
 	return false;
