@@ -88,12 +88,20 @@ export function kernel(name) {
 
 /**
  * Builds the module for a kernel, in the kernel's own release of Debian.
- * @param {Kernel} kernel @param {string} directory
+ * @param {Kernel} kernel
  */
-export function build({ base, headers, tree }, directory) {
-    cpSync(source, directory, { recursive: true });
-    chroot(base, `make -C /nvi KDIR=${tree} EXTRA_CFLAGS=-Werror`, { "/nvi": directory, ...headers });
-    return join(directory, "nvi.ko");
+function build({ base, headers, tree }) {
+    const sources = readdirSync(source).map((name) => [name, readFileSync(join(source, name), "utf8")]);
+    const module = join(cache, `nvi-${digest([base, tree, headers, sources])}.ko`);
+    if (!existsSync(module)) {
+        withDirectory((directory) => {
+            cpSync(source, directory, { recursive: true });
+            chroot(base, `make -C /nvi KDIR=${tree} CFLAGS_MODULE=-Werror`, { "/nvi": directory, ...headers });
+            copyFileSync(join(directory, "nvi.ko"), `${module}.${process.pid}`);
+        });
+        renameSync(`${module}.${process.pid}`, module);
+    }
+    return module;
 }
 
 /**
@@ -105,7 +113,7 @@ export function initrd(kernel, settings) {
     const archive = join(mkdtempSync(join(tmpdir(), "nvi-kernel-")), "initrd.cpio");
     withDirectory((out) => {
         mkdirSync(join(out, "test"));
-        withDirectory((directory) => copyFileSync(build(kernel, directory), join(out, "nvi.ko")));
+        copyFileSync(build(kernel), join(out, "nvi.ko"));
         copyFileSync(join(here, "init"), join(out, "init"));
         copyFileSync(join(here, "lib.sh"), join(out, "test/lib.sh"));
         cpSync(join(here, "tests"), join(out, "test/tests"), { recursive: true });
@@ -125,7 +133,7 @@ export function boot(kernel, archive, print, { seconds }) {
     const append = "console=ttyS0 loglevel=5 panic=-1 oops=panic printk.time=1 net.ifnames=0";
     const machine = ["-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi", "-smp", "2", "-m", kernel.name === "debug" ? "2560" : "1280"];
     const quiet = ["-nographic", "-no-reboot", "-nic", "none", "-monitor", "none", "-serial", "stdio"];
-    const args = ["-n", "5", "qemu-system-x86_64", ...machine, ...quiet, "-kernel", kernel.image, "-initrd", archive, "-append", append];
+    const args = ["-n", "2", "qemu-system-x86_64", ...machine, ...quiet, "-kernel", kernel.image, "-initrd", archive, "-append", append];
     const child = spawn("nice", args, { stdio: ["ignore", "pipe", "inherit"] });
     return new Promise((resolve, reject) => {
         let timely = true;

@@ -27,7 +27,7 @@ export function chroot(root, script, binds = {}) {
         `mkdir -p "${root}${to}"`,
         `mount --bind "${from}" "${root}${to}"`,
     ]);
-    const all = ["set -e", ...mounts, `mount -t proc proc "${root}/proc"`, `exec nice chroot "${root}" /bin/sh -c "$SCRIPT"`];
+    const all = ["set -e", ...mounts, `mount -t proc proc "${root}/proc"`, `exec nice -n 2 chroot "${root}" /bin/sh -c "$SCRIPT"`];
     const env = { PATH: process.env.PATH, SCRIPT: script, LC_ALL: "C" };
     return run("unshare", ["--mount", "--propagation", "private", "sh", "-c", all.join("\n")], { env });
 }
