@@ -1,0 +1,157 @@
+// @ts-check
+// An emulated machine: a kernel, an initrd, a serial console. It powers itself off.
+import { spawn } from "node:child_process";
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { debugKernel } from "./debug.mjs";
+import { cache, digest, root } from "./root.mjs";
+import { chroot, run } from "./shell.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const source = join(here, "../../provider/kernel/nvi");
+
+const TOOLS = ["ip", "tc", "bridge", "ss", "nft", "conntrack", "iperf3", "ping", "ethtool", "kmod", "wg", "socat", "dash"];
+const MODULES = ["kernel/net", "kernel/drivers/net", "kernel/lib", "kernel/crypto", "kernel/arch/x86/crypto", "kernel/fs/fuse"];
+
+// The tools with their libraries, and the kernel's modules. A kernel that has all built in comes without.
+const COLLECT = `set -e
+mkdir -p /out/bin /out/sbin /out/lib /out/proc /out/sys /out/dev /out/run /out/tmp /out/etc /out/root /out/var
+cp -L "$(command -v busybox)" /out/bin/busybox
+for tool in ${TOOLS.join(" ")}; do
+    path=$(command -v $tool)
+    cp -L $path /out/bin/$tool
+    for lib in $(ldd $path | grep -o '/[^ ]*'); do mkdir -p /out\${lib%/*}; cp -L $lib /out$lib; done
+done
+# Busybox's own shell prefers its own ip and ping.
+cp -L "$(command -v dash)" /out/bin/sh
+ln -s /bin/kmod /out/sbin/modprobe
+for name in insmod rmmod lsmod modinfo depmod; do ln -s /bin/kmod /out/bin/$name; done
+for protocols in /etc/protocols /etc/iproute2 /usr/share/iproute2 /etc/services; do
+    if [ -e $protocols ]; then mkdir -p /out\${protocols%/*}; cp -r $protocols /out$protocols; fi
+done
+if [ -n "$RELEASE" ]; then
+    from=/lib/modules/$RELEASE
+    mkdir -p /out$from
+    cp $from/modules.order $from/modules.builtin* /out$from/
+    for dir in ${MODULES.join(" ")}; do
+        if [ -d $from/$dir ]; then mkdir -p /out$from/\${dir%/*}; cp -r $from/$dir /out$from/\${dir%/*}; fi
+    done
+    find /out$from -path '*drivers/net/ethernet*' -delete
+    depmod -b /out $RELEASE
+fi
+`;
+
+/** @param {string} directory @param {string} archive */
+function pack(directory, archive) {
+    run("sh", ["-c", 'find . | cpio --quiet -o -H newc > "$ARCHIVE"'], { cwd: directory, env: { PATH: process.env.PATH, ARCHIVE: archive } });
+}
+
+/** @template T @param {(directory: string) => T} use */
+function withDirectory(use) {
+    const directory = mkdtempSync(join(tmpdir(), "nvi-kernel-"));
+    try {
+        return use(directory);
+    } finally {
+        rmSync(directory, { recursive: true, force: true });
+    }
+}
+
+/** @param {string} base @param {string} release */
+function tools(base, release) {
+    const archive = join(cache, `initrd-${digest([base, COLLECT, release])}.cpio`);
+    if (existsSync(archive)) return archive;
+    withDirectory((out) => {
+        chroot(base, `RELEASE=${release}\n${COLLECT}`, { "/out": out });
+        pack(out, `${archive}.${process.pid}`);
+    });
+    renameSync(`${archive}.${process.pid}`, archive);
+    return archive;
+}
+
+/**
+ * @typedef {{ name: string, image: string, base: string, release: string, headers: Record<string, string>, tree: string }} Kernel
+ * @param {string} name
+ * @returns {Kernel}
+ */
+export function kernel(name) {
+    if (name === "debug") {
+        const built = debugKernel();
+        return { name, image: join(built, "arch/x86/boot/bzImage"), base: root("6.12"), release: "", headers: { "/build": built }, tree: "/build" };
+    }
+    const base = root(name);
+    const release = readdirSync(join(base, "lib/modules"))[0];
+    const tree = `/lib/modules/${release}/build`;
+    return { name, image: join(base, `boot/vmlinuz-${release}`), base, release, headers: {}, tree };
+}
+
+/**
+ * Builds the module for a kernel, in the kernel's own release of Debian.
+ * @param {Kernel} kernel
+ */
+function build({ base, headers, tree }) {
+    const sources = readdirSync(source).map((name) => [name, readFileSync(join(source, name), "utf8")]);
+    const module = join(cache, `nvi-${digest([base, tree, headers, sources])}.ko`);
+    if (!existsSync(module)) {
+        withDirectory((directory) => {
+            cpSync(source, directory, { recursive: true });
+            chroot(base, `make -C /nvi KDIR=${tree} CFLAGS_MODULE=-Werror`, { "/nvi": directory, ...headers });
+            copyFileSync(join(directory, "nvi.ko"), `${module}.${process.pid}`);
+        });
+        renameSync(`${module}.${process.pid}`, module);
+    }
+    return module;
+}
+
+/**
+ * The initrd of one run: what the kernel needs, the module, and the tests.
+ * @param {Kernel} kernel
+ * @param {Record<string, string>} settings written to /test/<name>
+ */
+export function initrd(kernel, settings) {
+    const archive = join(mkdtempSync(join(tmpdir(), "nvi-kernel-")), "initrd.cpio");
+    withDirectory((out) => {
+        mkdirSync(join(out, "test"));
+        copyFileSync(build(kernel), join(out, "nvi.ko"));
+        copyFileSync(join(here, "init"), join(out, "init"));
+        copyFileSync(join(here, "lib.sh"), join(out, "test/lib.sh"));
+        cpSync(join(here, "tests"), join(out, "test/tests"), { recursive: true });
+        for (const [name, text] of Object.entries(settings)) writeFileSync(join(out, "test", name), text);
+        pack(out, `${archive}.tests`);
+    });
+    writeFileSync(archive, Buffer.concat([readFileSync(tools(kernel.base, kernel.release)), readFileSync(`${archive}.tests`)]));
+    return archive;
+}
+
+/**
+ * @param {Kernel} kernel @param {string} archive @param {(line: string) => void} print
+ * @param {{ seconds: number }} limit
+ * @returns {Promise<boolean>} whether it powered itself off in time
+ */
+export function boot(kernel, archive, print, { seconds }) {
+    const append = "console=ttyS0 loglevel=5 panic=-1 oops=panic printk.time=1 net.ifnames=0";
+    const machine = ["-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi", "-smp", "2", "-m", kernel.name === "debug" ? "2560" : "1280"];
+    const quiet = ["-nographic", "-no-reboot", "-nic", "none", "-monitor", "none", "-serial", "stdio"];
+    const args = ["-n", "2", "qemu-system-x86_64", ...machine, ...quiet, "-kernel", kernel.image, "-initrd", archive, "-append", append];
+    const child = spawn("nice", args, { stdio: ["ignore", "pipe", "inherit"] });
+    return new Promise((resolve, reject) => {
+        let timely = true;
+        let rest = "";
+        const timer = setTimeout(() => {
+            timely = false;
+            child.kill("SIGKILL");
+        }, seconds * 1000);
+        child.stdout.setEncoding("latin1").on("data", (/** @type {string} */ text) => {
+            const lines = (rest + text).split("\n");
+            rest = lines.pop() ?? "";
+            for (const line of lines) print(line.replace(/\r/g, ""));
+        });
+        child.on("error", reject).on("close", () => {
+            clearTimeout(timer);
+            if (rest) print(rest);
+            rmSync(dirname(archive), { recursive: true, force: true });
+            resolve(timely);
+        });
+    });
+}
