@@ -1,7 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-
-const sample = ["test/e2e/traffic-uplinks.test.ts"];
+import { SAMPLE } from "./vm/sample.mjs";
 
 export default defineConfig({
     root: fileURLToPath(new URL("..", import.meta.url)),
@@ -37,7 +36,7 @@ export default defineConfig({
                 test: {
                     name: "vm",
                     // What the lab is for is shown again, with a whole Debian as the router.
-                    include: ["test/vm/**/*.test.ts", ...sample],
+                    include: ["test/vm/**/*.test.ts", ...SAMPLE],
                     env: { NVI_TEST_ROUTER: process.env.NVI_TEST_ROUTER ?? "bookworm", NVI_TEST_PATIENCE: process.env.NVI_TEST_PATIENCE ?? "5" },
                     pool: "forks",
                     // Two emulated machines on two processors are slower than one after the other.

@@ -88,7 +88,7 @@ describe("two stages", () => {
         });
 
         it.each(["tcp reset", "icmpx admin-prohibited"])("lets a filter in stage 1 refuse with %s, by the uplink that was dialled", async (how) => {
-            await withTable(office.lab.router, `chain refuse {\ntype filter hook forward priority 5\noifname "nvi0" tcp dport 7 reject with ${how}\n}`, async () => await unspoofed(office.lab, async () => {
+            await withTable(office.lab.router, `chain refuse {\ntype filter hook forward priority 5\noifname "nvi0" tcp dport 7 reject with ${how.replace("icmpx ", "icmpx type ")}\n}`, async () => await unspoofed(office.lab, async () => {
                 for (const uplink of uplinks) {
                     const refused = { ok: false, error: how === "tcp reset" ? "refused" : words.family === "IPv4" ? "unreachable" : "prohibited" };
                     expect(await probe(internet(), { to: words[uplink], port: 8080, timeoutMs: 3000 }), uplink).toMatchObject(refused);
@@ -108,7 +108,7 @@ describe("two stages", () => {
 
         it("tracks a connection once, in the first stage", async () => {
             const count = 50;
-            const counters = `chain count { type filter hook forward priority 10;
+            const counters = `chain counting { type filter hook forward priority 10;
                 iifname "nvi0p" ct state untracked counter comment "untracked in stage 2"
                 iifname "nvi0p" ct state != untracked counter comment "tracked in stage 2"
                 oifname "nvi0" ct state untracked counter comment "untracked in stage 1"

@@ -223,6 +223,10 @@ export interface EmulationOptions {
   cpus?: number;
   /** @default 768 */
   memoryMegabytes?: number;
+  /** Another kernel than the release's; what a disk and ext4 take must be built in. */
+  kernel?: string;
+  /** More arguments for the kernel. */
+  kernelArguments?: string[];
 }
 
 type Emulation = Awaited<ReturnType<typeof import("../vm/router").emulation>>;

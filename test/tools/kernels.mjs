@@ -1,5 +1,5 @@
 // @ts-check
-// What `npm run test:kernels` runs: the sample of test/vitest.config.mts, and the emulated lab's own tests, with a router of
+// What `npm run test:kernels` runs: the sample of test/vm/sample.mjs, and the emulated lab's own tests, with a router of
 // each Debian release, one after the other. Arguments that name releases choose; all others go to vitest.
 import { ensureEngine } from "../engine/engine.mjs";
 import { ensureImage, RELEASES, VM_TOOLS } from "../vm/image.mjs";

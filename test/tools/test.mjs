@@ -4,6 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ensureEngine } from "../engine/engine.mjs";
 import { ensureImage, VM_TOOLS } from "../vm/image.mjs";
+import { SAMPLE } from "../vm/sample.mjs";
 import { environment } from "./environment.mjs";
 import { root } from "./path.mjs";
 import { becomeRoot, namespaceTrouble } from "./privilege.mjs";
@@ -43,7 +44,7 @@ async function runAll() {
 /** Whether an emulated router is among what these arguments of vitest leave. */
 function wantsMachines() {
     const filters = args.filter((arg) => !arg.startsWith("-"));
-    const files = ["test/e2e/traffic-uplinks.test.ts", ...testFiles("vm")];
+    const files = [...SAMPLE, ...testFiles("vm")];
     return filters.length === 0 || filters.some((filter) => files.some((file) => file.includes(filter)));
 }
 

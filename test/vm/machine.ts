@@ -23,6 +23,9 @@ export interface MachineOptions {
   cpus?: number;
   /** @default 768 */
   memoryMegabytes?: number;
+  /** Another kernel than the image's; what a disk and ext4 take must be built in. */
+  kernel?: string;
+  kernelArguments?: string[];
   /** Written to the disk before the first boot; `firstScript` runs after that, with the disk as its root. */
   firstFiles?: Array<{ path: string; content: string; mode?: number }>;
   firstScript?: string;
@@ -32,7 +35,7 @@ export interface MachineOptions {
  * What makes an emulated kernel faster, and changes nothing that a router is asked to do. An oops or a warning is on the
  * console; ordinary messages are in its log only.
  */
-const kernelArguments = [
+const fastKernel = [
   "root=/dev/vda", "console=ttyS0", "loglevel=5", "systemd.show_status=0", "mitigations=off", "tsc=reliable", "clocksource=tsc", "nowatchdog",
   "init_on_alloc=0", "hardened_usercopy=off", "randomize_kstack_offset=off", "random.trust_cpu=on", "cryptomgr.notests", "audit=0", "selinux=0", "apparmor=0",
 ];
@@ -168,7 +171,7 @@ export class EmulatedMachine {
   }
 
   private hardware(initrd: string): string[] {
-    const { image, nics = [], share, cpus = 1, memoryMegabytes = 768 } = this.options;
+    const { image, nics = [], share, cpus = 1, memoryMegabytes = 768, kernel = image.kernel, kernelArguments = [] } = this.options;
     const devices = nics.filter(nic => !this.pulled.has(nic.name)).flatMap(nic => [
       "-netdev", `tap,id=net-${nic.name},ifname=${nic.tap},script=no,downscript=no`,
       "-device", `virtio-net-pci,id=nic-${nic.name},netdev=net-${nic.name},mac=${nic.mac},romfile=`,
@@ -177,7 +180,7 @@ export class EmulatedMachine {
       "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
       // With i440fx the kernel pulls and plugs NICs by ACPI, without ports that would have to be foreseen.
       "-machine", "pc,i8042=off,smbus=off,vmport=off,usb=off", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", `${cpus}`, "-m", `${memoryMegabytes}`,
-      "-kernel", image.kernel, "-initrd", initrd, "-append", kernelArguments.join(" "),
+      "-kernel", kernel, "-initrd", initrd, "-append", [...fastKernel, ...kernelArguments].join(" "),
       // "unsafe" ignores a flush to the platter; what was flushed is in this machine's memory then, and outlives qemu.
       "-drive", `file=${this.file("disk.qcow2")},if=none,id=disk,cache=unsafe`, "-device", "virtio-blk-pci,drive=disk",
       "-chardev", `socket,id=control,path=${this.file("control")},server=on,wait=off`, "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=control,name=lab",

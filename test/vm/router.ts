@@ -27,12 +27,12 @@ class EmulatedRouter {
   readonly machine: EmulatedMachine;
 
   constructor(private readonly image: Image, private readonly options: RouterOptions & EmulationOptions) {
-    const { dir, namespace, topology, users = [], cpus, memoryMegabytes } = options;
+    const { dir, namespace, topology, users = [], cpus, memoryMegabytes, kernel, kernelArguments } = options;
     const nics = nicsOf(topology);
     const spec = topology.nodes.find(node => node.name === "router")!;
     this.machine = new EmulatedMachine({
       image, namespace, nics, dir: path.join(dir, "machine"), share: this.sshDir,
-      ...(cpus ? { cpus } : {}), ...(memoryMegabytes ? { memoryMegabytes } : {}),
+      ...(cpus ? { cpus } : {}), ...(memoryMegabytes ? { memoryMegabytes } : {}), ...(kernel ? { kernel } : {}), ...(kernelArguments ? { kernelArguments } : {}),
       firstFiles: firstFiles(spec, topology.wires, nics), firstScript: firstScript(users),
     });
     fs.mkdirSync(this.machine.options.dir);
