@@ -251,7 +251,15 @@ module_install() { # VERSION packages|as-is
 		}
 	fi
 	source=/usr/src/nvi-$1
-	mkdir -p "$source" && cp "$tx/nvi.c" "$tx/dkms.conf" "$source" && cp "$tx/kbuild" "$source/Kbuild" && cp "$tx/makefile" "$source/Makefile" || return
+	mkdir -p "$source" || return
+	for file in "$tx"/module.*; do
+		name=${file##*/module.}
+		case $name in
+		kbuild) name=Kbuild ;;
+		makefile) name=Makefile ;;
+		esac
+		cp "$file" "$source/$name" || return
+	done
 	chmod -R a+rX "$source"
 	dkms install -m nvi -v "$1" -k "$(uname -r)" --force >"$tx/dkms" 2>&1 && return
 	{

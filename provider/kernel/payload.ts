@@ -1,12 +1,14 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What DKMS needs, by the names under which it goes to the router. */
-const SOURCES = { "nvi.c": "nvi.c", "kbuild": "Kbuild", "makefile": "Makefile", "dkms.conf": "dkms.conf" } as const;
+const FOLDER = join(__dirname, "nvi");
+/** What DKMS needs of it. */
+const NEEDED = /\.[ch]$|^(?:Kbuild|Makefile|dkms\.conf)$/;
 
-/** The module's source. */
+/** The module's source, by the names under which it goes to the router: `module.main.c`. */
 export function sources(): Record<string, string> {
-    return Object.fromEntries(Object.entries(SOURCES).map(([name, file]) => [name, readFileSync(join(__dirname, "nvi", file), "utf8")]));
+    const files = readdirSync(FOLDER).filter((name) => NEEDED.test(name)).sort();
+    return Object.fromEntries(files.map((name) => [`module.${name.toLowerCase()}`, readFileSync(join(FOLDER, name), "utf8")]));
 }
 
 /** A module that was built elsewhere, as text. */

@@ -76,21 +76,23 @@ static netdev_tx_t nvi_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct nvi *nvi = netdev_priv(dev);
 	unsigned int len = skb->len;
-	struct net_device *nic;
+	struct net_device *nic = dev;
+	u32 ifindex;
 
 	skb_tx_timestamp(skb);
 	if (unlikely(!pskb_may_pull(skb, ETH_HLEN)))
 		return drop(nvi, skb, NVI_DROP_SHORT);
-	nic = dev_get_by_index_rcu(dev_net(dev), nvi_ingress_ifindex(nvi, skb));
-	if (unlikely(!nic))
-		return drop(nvi, skb, NVI_DROP_NO_NIC);
-	if (unlikely(is_nvi(nic)))
-		return drop(nvi, skb, NVI_DROP_LOOP);
-	if (unlikely(!(nic->flags & IFF_UP)))
-		return drop(nvi, skb, NVI_DROP_NIC_DOWN);
-
-	if (READ_ONCE(nvi->reinject) == NVI_REINJECT_SELF)
-		nic = dev;
+	ifindex = nvi_ingress_ifindex(nvi, skb);
+	/* As the nvi device itself, the NIC is no more than what the mark says. */
+	if (READ_ONCE(nvi->reinject) == NVI_REINJECT_INGRESS) {
+		nic = dev_get_by_index_rcu(dev_net(dev), ifindex);
+		if (unlikely(!nic))
+			return drop(nvi, skb, NVI_DROP_NO_NIC);
+		if (unlikely(is_nvi(nic)))
+			return drop(nvi, skb, NVI_DROP_LOOP);
+		if (unlikely(!(nic->flags & IFF_UP)))
+			return drop(nvi, skb, NVI_DROP_NIC_DOWN);
+	}
 	make_received(nvi, skb, nic);
 	if (likely(netif_rx(skb) == NET_RX_SUCCESS))
 		nvi_count_packet(nvi, len);
