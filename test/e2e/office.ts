@@ -2,11 +2,14 @@ import { Lab, type LabOptions } from "../lab";
 import { stack, type Stack } from "./pulumi";
 
 /** What does the NVI's work in these tests; the module needs an emulated router, whose kernel can load it. */
-const { NVI_TEST_BACKEND: backend = "rules" } = process.env;
+const { NVI_TEST_BACKEND: backend = "rules", NVI_TEST_MODULES: prebuilt } = process.env;
+
+/** Where packets come back from the office's NVI. */
+export const farEnd = backend === "module" ? "nvi0" : "nvi0p";
 
 /** The office's uplinks and translations, as most tests have them. */
 export const officeInputs = {
-    ...(backend === "rules" ? {} : { backend }),
+    ...(backend === "rules" ? {} : { backend, ...(prebuilt === undefined ? {} : { prebuilt: JSON.parse(prebuilt) as Record<string, string> }) }),
     inside: ["lan0"],
     uplinks: {
         isp1: { addresses: ["198.51.100.2", "2001:db8:1::2"], gateway: "198.51.100.1", gateway6: "2001:db8:1::1" },

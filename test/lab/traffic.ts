@@ -112,7 +112,7 @@ export async function ping(node: LabNode, to: string, options: PingOptions = {})
   if (size !== undefined) argv.push("-s", `${size}`);
   if (from) argv.push("-I", from);
   if (ttl) argv.push("-t", `${ttl}`);
-  const { stdout, stderr } = await node.observe([...argv, to], { allowFailure: true, timeoutMs: 10_000 + 1000 * (count * intervalSeconds + waitSeconds) });
+  const { stdout, stderr } = await node.observe([...argv, to], { allowFailure: true, timeoutMs: 30_000 + 1000 * (count * intervalSeconds + waitSeconds) });
   return parsePing(stdout + stderr);
 }
 

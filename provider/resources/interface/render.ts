@@ -12,9 +12,9 @@ import { farEnd, type InterfaceInputs } from "./schema";
 export const STAGE2_SPAN = 900;
 
 export function render(inputs: InterfaceInputs): Desired {
-    const { name, mtu } = inputs;
+    const { name } = inputs;
     const peer = farEnd(name, inputs.backend);
-    const link: Link = { kind: "link", phase: "device", name, ...(peer === name ? {} : { peer }), mtu, mac: macOf(name) };
+    const link: Link = { kind: "link", phase: "device", name, ...(peer === name ? {} : { peer }), mtu: inputs.mtu, mac: macOf(name) };
     const artifacts: Artifact[] = [
         ...(inputs.backend === "module" ? ofModule(inputs) : []),
         link,
