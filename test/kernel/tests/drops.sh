@@ -67,11 +67,11 @@ sysctl -qw net.core.netdev_max_backlog="$backlog"
 ip -n R link set nvi0 mtu 65535
 
 # A packet that comes without an Ethernet header from a device that has none: tc may send what no stack would.
-if R sh -c 'ip tuntap add mode tun name raw0 && ip link set raw0 up && tc qdisc add dev raw0 clsact && tc filter add dev raw0 ingress matchall action mirred egress redirect dev nvi0'; then
+if R sh -c 'ip tuntap add mode tun name raw0 && ip link set raw0 up && tc qdisc add dev raw0 clsact && tc filter add dev raw0 ingress matchall action mirred egress redirect dev nvi0' 2>/tmp/tc; then
     R sh -c 'echo Etiny | socat -u - TUN,tun-name=raw0,iff-no-pi,tun-type=tun' 2>/tmp/socat
     check "short: less than an Ethernet header" above "$(get drop_short)" 0
 else
-    skip "short: less than an Ethernet header" "no tc here"
+    skip "short: less than an Ethernet header" "$(cat /tmp/tc)"
 fi
 
 check "a gone NIC is no NIC" sh -c 'ip -n R link del eth1 && ! ip netns exec A ping -q -c 1 -W 1 10.0.2.2'
