@@ -1,3 +1,4 @@
+// @ts-check
 // A kernel that watches itself, from Debian's source package of 6.12. Built once, kept in the cache.
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -22,19 +23,19 @@ make -s modules
 `;
 
 export function debugKernel() {
-  const base = root("6.12");
-  const id = createHash("sha256").update(BUILD + readFileSync(config)).digest("hex").slice(0, 16);
-  const path = join(cache, `kernel-debug-${id}`);
-  const done = join(path, ".done");
-  if (!existsSync(done)) {
-    rmSync(path, { recursive: true, force: true });
-    mkdirSync(path, { recursive: true });
-    copyFileSync(config, join(base, "debug.config"));
-    chroot(base, BUILD, { "/build": path });
-    const got = readFileSync(join(path, ".config"), "utf8");
-    const missing = NEEDED.filter((name) => !got.includes(`CONFIG_${name}=y`));
-    if (missing.length) throw new Error(`the debug kernel lacks ${missing.join(" ")}`);
-    writeFileSync(done, "");
-  }
-  return path;
+    const base = root("6.12");
+    const id = createHash("sha256").update(BUILD + readFileSync(config)).digest("hex").slice(0, 16);
+    const path = join(cache, `kernel-debug-${id}`);
+    const done = join(path, ".done");
+    if (!existsSync(done)) {
+        rmSync(path, { recursive: true, force: true });
+        mkdirSync(path, { recursive: true });
+        copyFileSync(config, join(base, "debug.config"));
+        chroot(base, BUILD, { "/build": path });
+        const got = readFileSync(join(path, ".config"), "utf8");
+        const missing = NEEDED.filter((name) => !got.includes(`CONFIG_${name}=y`));
+        if (missing.length) throw new Error(`the debug kernel lacks ${missing.join(" ")}`);
+        writeFileSync(done, "");
+    }
+    return path;
 }

@@ -110,8 +110,23 @@ enter() {
 stage_one() {
     ip -n R link add nvi0 type nvi
     ip -n R link set nvi0 up
-    ip -n R -4 route add default dev nvi0 table 100
-    ip -n R -6 route add default dev nvi0 table 100
+    for family in -4 -6; do
+        ip -n R $family route replace default dev nvi0 table 100
+        ip -n R $family route replace unreachable default metric 4294967295 table 100
+    done
+}
+
+# rule_of TABLE HOOK PRIORITY RULE: a table with one rule
+rule_of() {
+    R nft delete table inet "$1" 2>/dev/null
+    R nft -f - <<NFT
+table inet $1 {
+    chain $1 {
+        type filter hook $2 priority $3;
+        $4
+    }
+}
+NFT
 }
 
 # Sources in A's subnet become the router's own address on B's side; counters tell what stage 2 saw.

@@ -24,6 +24,8 @@ for tool in ${TOOLS.join(" ")}; do
     cp -L $path /out/bin/$tool
     for lib in $(ldd $path | grep -o '/[^ ]*'); do mkdir -p /out\${lib%/*}; cp -L $lib /out$lib; done
 done
+# iperf3 opens it by itself.
+for lib in $(find /lib/ /usr/lib -name libgcc_s.so.1); do mkdir -p /out\${lib%/*}; cp -L $lib /out$lib; done
 # Busybox's own shell prefers its own ip and ping.
 cp -L "$(command -v dash)" /out/bin/sh
 ln -s /bin/kmod /out/sbin/modprobe
@@ -81,7 +83,8 @@ export function kernel(name) {
         return { name, image: join(built, "arch/x86/boot/bzImage"), base: root("6.12"), release: "", headers: { "/build": built }, tree: "/build" };
     }
     const base = root(name);
-    const release = readdirSync(join(base, "lib/modules"))[0];
+    const [release] = readdirSync(join(base, "lib/modules"));
+    if (!release) throw new Error(`no kernel in ${base}`);
     const tree = `/lib/modules/${release}/build`;
     return { name, image: join(base, `boot/vmlinuz-${release}`), base, release, headers: {}, tree };
 }

@@ -35,7 +35,9 @@ export const digest = (value) => createHash("sha256").update(JSON.stringify(valu
 
 /** @param {string} version */
 export function root(version) {
-    const { suite, packages } = RELEASES[version];
+    const release = RELEASES[version];
+    if (!release) throw new Error(`no root for kernel ${version}`);
+    const { suite, packages } = release;
     const path = join(cache, `root-${suite}-${digest([MIRROR, suite, packages])}`);
     if (existsSync(path)) return path;
     const made = `${path}.${process.pid}`;

@@ -55,7 +55,7 @@ static void make_received(struct nvi *nvi, struct sk_buff *skb,
 	skb_orphan(skb);
 	skb_scrub_packet(skb, false);
 	nvi_set_untracked(skb);
-	skb->tstamp = 0;
+	skb->tstamp = 0;	/* it may say when to send, not when it came */
 	set_device(skb, dev);
 	nvi_set_reinjected(skb);
 	if (stage) {

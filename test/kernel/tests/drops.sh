@@ -44,9 +44,7 @@ before=$(R cat /sys/class/net/nvi1/nvi/drop_loop)
 reaches A 10.0.2.2 >/dev/null
 check "loop: from one nvi to another" equals $(($(R cat /sys/class/net/nvi1/nvi/drop_loop) - before)) 1
 # A user's rule that runs in both stages and sets its own mark must not hide the loop.
-R nft -f - <<NFT
-table inet user { chain pre { type filter hook prerouting priority -300; meta mark set 7; } }
-NFT
+rule_of user prerouting -300 'meta mark set 7'
 before=$(R cat /sys/class/net/nvi1/nvi/drop_loop)
 reaches A 10.0.2.2 >/dev/null
 check "loop: seen in spite of the user's marks" equals $(($(R cat /sys/class/net/nvi1/nvi/drop_loop) - before)) 1
@@ -54,11 +52,27 @@ R nft delete table inet user
 ip -n R rule del pref 5
 check "no loop, no drop" reaches_soon A 10.0.2.2
 
+# One packet in, two dozen fragments out at once: more than the queue takes.
 backlog=$(sysctl -n net.core.netdev_max_backlog)
-sysctl -qw net.core.netdev_max_backlog=1
-flood() { A ping -q -f -c 3000 -l 500 -s 1000 10.0.2.2; [ "$(get drop_backlog)" -gt 0 ]; }
-check "backlog: a full one" within 20 flood
+ip -n A link set a0 mtu 65535
+ip -n R link set eth0 mtu 65535
+ip -n R link set nvi0 mtu 1280
+sysctl -qw net.core.netdev_max_backlog=3
+burst() {
+    A ping -q -c 1 -W 1 -s 30000 -M dont 10.0.2.2
+    above "$(get drop_backlog)" 0
+}
+check "backlog: a full one" within 10 burst
 sysctl -qw net.core.netdev_max_backlog="$backlog"
+ip -n R link set nvi0 mtu 65535
+
+# A packet that comes without an Ethernet header from a device that has none: tc may send what no stack would.
+if R sh -c 'ip tuntap add mode tun name raw0 && ip link set raw0 up && tc qdisc add dev raw0 clsact && tc filter add dev raw0 ingress matchall action mirred egress redirect dev nvi0' 2>/tmp/tc; then
+    R sh -c 'echo Etiny | socat -u - TUN,tun-name=raw0,iff-no-pi,tun-type=tun' 2>/tmp/socat
+    check "short: less than an Ethernet header" above "$(get drop_short)" 0
+else
+    skip "short: less than an Ethernet header" "$(cat /tmp/tc)"
+fi
 
 check "a gone NIC is no NIC" sh -c 'ip -n R link del eth1 && ! ip netns exec A ping -q -c 1 -W 1 10.0.2.2'
 sum() { R sh -c 'cat /sys/class/net/nvi0/nvi/drop_*' | { total=0; while read -r n; do total=$((total + n)); done; echo $total; }; }

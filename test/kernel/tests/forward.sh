@@ -96,9 +96,7 @@ ip -n A route flush cache
 ip -n R link set eth1 mtu 1500
 ip -n B link set b0 mtu 1500
 
-R nft -f - <<NFT
-table inet guard { chain pre { type filter hook prerouting priority -250; ct state untracked reject; } }
-NFT
+rule_of guard prerouting -250 'ct state untracked reject'
 check "stage 2 may reject before it routes" fails reaches A 10.0.2.2
 check "stage 2 may reject before it routes, IPv6" fails reaches A fd02::2
 R nft delete table inet guard

@@ -8,12 +8,7 @@ eth0=$(ifindex eth0)
 
 ctmark() { R conntrack -L -p icmp 2>/dev/null | sed -n 's/.*mark=\([0-9]*\).*/\1/p' | head -1; }
 fresh() { R conntrack -F 2>/dev/null; reaches_soon A 10.0.2.2; }
-mark_rule() {
-    R nft delete table inet user 2>/dev/null
-    R nft -f - <<NFT
-table inet user { chain post { type filter hook postrouting priority 400; $1; } }
-NFT
-}
+mark_rule() { rule_of user postrouting 400 "$1"; }
 
 # The user's own mark is overwritten in the mask, and only there.
 mark_rule 'meta mark set 0xdeadbeef'
@@ -35,11 +30,8 @@ mark_rule "meta mark set meta iifname map { \"eth0\" : $eth0, \"eth1\" : $(ifind
 check "mark: a right one is" reaches_soon A 10.0.2.2
 check "mark: IPv6" reaches_soon A fd02::2
 # The marks of stage 1 are still there when the packet returns, and a packet may be untracked in stage 1 as well.
-R nft -f - <<NFT
-table inet plain { chain pre { type filter hook prerouting priority -300; meta mark set meta iifname map { "eth0" : $eth0, "eth1" : $(ifindex eth1) }; ip daddr 10.0.2.99 notrack; } }
-NFT
+rule_of plain prerouting -300 "meta mark set meta iifname map { \"eth0\" : $eth0, \"eth1\" : $(ifindex eth1) } ip daddr 10.0.2.99 notrack"
 ip -n B addr add 10.0.2.99/32 dev b0
-ip -n B route add 10.0.1.0/24 via 10.0.2.1 2>/dev/null
 loops=$(get drop_loop)
 put ingress packet
 R nft delete table inet user
