@@ -28,7 +28,7 @@ describe("examples", () => {
         const { stdout } = await promisify(execFile)(process.execPath, ["test/demo/main.mjs"], { cwd: root, timeout: 290_000 });
         expect(stdout).toMatch(/client +the internet, IPv4 +source 203\.0\.113\.2 +isp2 /);
         expect(stdout).toMatch(/internet +203\.0\.113\.2:443 +to 10\.0\.0\.80 \(server\) +isp2 +1 +1/);
-        expect(stdout).toContain('~ sysctl ipv4/conf/nvi0p/rp_filter : "0" => "1"');
+        expect(stdout).toContain('~ sysctl ipv4/conf/nvi0p/rp_filter : "2 or 0" => "1"');
         expect(stdout).toContain("are as before the first `up`");
     });
 });

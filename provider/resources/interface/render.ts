@@ -47,11 +47,12 @@ function macOf(name: string): string {
 }
 
 function sysctls(device: string, peer: string): Sysctl[] {
-    const set = (path: string, value: string): Sysctl => ({ kind: "sysctl", phase: "device", path, value, transient: true });
+    const set = (path: string, value: string, accept?: string[]): Sysctl => ({ kind: "sysctl", phase: "device", path, value, ...(accept ? { accept } : {}), transient: true });
     return [
         // Translated sources are the router's own addresses; the return path is decided by stage 2 alone.
         set(`net/ipv4/conf/${peer}/accept_local`, "1"),
-        set(`net/ipv4/conf/${peer}/rp_filter`, "0"),
+        // Where systemd runs, udev writes 2 some time after the device is there (50-default.conf, systemd-sysctl): with the address that does as well.
+        set(`net/ipv4/conf/${peer}/rp_filter`, "0", ["2"]),
         // No link-local addresses: neither end talks to anybody.
         ...[...new Set([device, peer])].map((end) => set(`net/ipv6/conf/${end}/addr_gen_mode`, "1")),
     ];
