@@ -141,7 +141,7 @@ table inet nvi {
         oifname "nvi0" ip saddr 10.0.1.0/24 snat ip to 10.0.2.1
         oifname "nvi0" ip6 saddr fd01::/64 snat ip6 to fd02::1
     }
-    chain in {
+    chain ports {
         type nat hook prerouting priority -100;
         ip daddr 10.0.2.1 tcp dport 80 dnat ip to 10.0.1.2
         ip6 daddr fd02::1 tcp dport 80 dnat ip6 to fd01::2

@@ -170,7 +170,8 @@ static void set_features(struct net_device *dev)
 {
 	dev->features |= NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HW_CSUM |
 			 NETIF_F_RXCSUM | NETIF_F_SCTP_CRC | NETIF_F_HIGHDMA |
-			 NETIF_F_GSO_SOFTWARE | NETIF_F_GSO_ENCAP_ALL;
+			 NETIF_F_GSO_SOFTWARE | NETIF_F_GSO_ENCAP_ALL |
+			 NETIF_F_GSO_UDP_L4 | NETIF_F_GSO_FRAGLIST;
 	dev->hw_features |= dev->features;
 	dev->hw_enc_features |= dev->features;
 	dev->features |= NETIF_F_VLAN_CHALLENGED;

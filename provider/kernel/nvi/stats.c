@@ -86,7 +86,14 @@ static int nvi_get_sset_count(struct net_device *dev, int set)
 	return set == ETH_SS_STATS ? NVI_COUNTERS : -EOPNOTSUPP;
 }
 
+static void nvi_get_drvinfo(struct net_device *dev,
+			    struct ethtool_drvinfo *info)
+{
+	strscpy(info->driver, KBUILD_MODNAME, sizeof(info->driver));
+}
+
 const struct ethtool_ops nvi_ethtool_ops = {
+	.get_drvinfo		= nvi_get_drvinfo,
 	.get_link		= ethtool_op_get_link,
 	.get_ts_info		= ethtool_op_get_ts_info,
 	.get_strings		= nvi_get_strings,

@@ -46,12 +46,12 @@ check "connection: IPv6" reaches_soon A fd02::2
 put ctmark_mask 0x0000ff00
 check "connection: in other bits" fresh
 check "connection: shifted" equals "$(ctmark)" $((eth0 << 8))
-R nft add rule inet nvi in ct mark set ct mark or 0x5
+R nft add rule inet nvi ports ct mark set ct mark or 0x5
 check "connection: the user's bits" fresh
 check "connection: live beside it" equals "$(ctmark)" $((eth0 << 8 | 5))
 full=$(get ctmark_full)
 put ctmark_mask 0x1
-R nft flush chain inet nvi in
+R nft flush chain inet nvi ports
 check "connection: a number that does not fit" fresh
 check "connection: is counted" above "$(get ctmark_full)" "$full"
 put ctmark_mask 0x7fffffff
