@@ -3,6 +3,7 @@ import type { Artifact } from "../syntax/artifact";
 import type { DesiredObject } from "./desired";
 import { isShared, type Request } from "./kind";
 import { kindOf } from "./kinds";
+import { madeDevices } from "./kinds/link";
 import { objectKey, type StoredObject } from "./objects";
 import type { ForeignTable, Snapshot } from "./snapshot";
 
@@ -77,7 +78,7 @@ export function kernel(snapshot: Snapshot): Finding[] {
 
 /** A NIC that was there before may be away for a while, as dialled ones are; one that never was is a slip of the pen. */
 function nics(desired: DesiredObject, own: StoredObject | undefined, snapshot: Snapshot): Finding[] {
-    const made = new Set(desired.artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer ?? artifact.name] : [])));
+    const made = madeDevices(desired.artifacts);
     const before = new Set(own?.manifest.nics);
     const missing = desired.nics.filter((nic) => !snapshot.links.has(nic) && !made.has(nic) && !before.has(nic));
     return [...new Set(missing)].map((nic) => ({ reason: `it has no network interface ${nic}`, cure: `correct the name; the router has ${[...snapshot.links.keys()].join(", ")}` }));

@@ -1,4 +1,4 @@
-import type { Link, Rendered } from "../../syntax/artifact";
+import type { Artifact, Link, Rendered } from "../../syntax/artifact";
 import { order, type Kind, type Step } from "../kind";
 import type { Snapshot } from "../snapshot";
 
@@ -6,6 +6,9 @@ import type { Snapshot } from "../snapshot";
 const ALIAS = "pulumi-nvi";
 
 const ends = (link: Link): string[] => (link.peer === undefined ? [link.name] : [link.name, link.peer]);
+
+/** The devices that artifacts make. */
+export const madeDevices = (artifacts: readonly Artifact[]): Set<string> => new Set(artifacts.flatMap((artifact) => (artifact.kind === "link" ? ends(artifact) : [])));
 
 function setCommands(link: Link): Record<string, string[]> {
     const set = (device: string, what: string, value: string): [string, string[]] => [`link ${device} ${what}`, ["ip", "link", "set", "dev", device, what, value]];

@@ -11,12 +11,7 @@ works() {
     check "$1, $2: untracked in stage 2" equals "$(counter tracked)" 0
 }
 
-load_module
-router
-stage_one
-nat
-enter eth0
-enter eth1
+two_stages
 for source in packet connection; do works "conntrack after the hook" $source; done
 
 R nft delete table inet nvi
