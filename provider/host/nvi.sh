@@ -104,10 +104,11 @@ facts() {
 	return 0
 }
 
+yes_if() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
+
 # What there is of the kernel module, and what building one would need.
 module_facts() {
 	release=$(uname -r)
-	yes_if() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
 	printf 'loaded\t%s\n' "$(cat /sys/module/nvi/version 2>/dev/null)"
 	printf 'installed\t%s\n' "$(modinfo -F version nvi 2>/dev/null)"
 	for tree in /var/lib/dkms/nvi/*/source; do
@@ -117,19 +118,28 @@ module_facts() {
 	printf 'loadable\t%s\n' "$(yes_if test -e /proc/modules)"
 	printf 'signed\t%s\n' "$(yes_if grep -qs -e '^Y' -e '\[integrity\]' -e '\[confidentiality\]' \
 		/sys/module/module/parameters/sig_enforce /sys/kernel/security/lockdown)"
+	printf 'key\t%s\n' "$(yes_if dkms_key_is_enrolled)"
 	for tool in dkms make gcc; do printf 'tool\t%s\n' "$(command -v "$tool" >/dev/null && echo "$tool")"; done
 	printf 'headers\t%s\n' "$(yes_if test -e "/lib/modules/$release/build/Makefile")"
 	printf 'apt\t%s\n' "$(yes_if command -v apt-get)"
 	return 0
 }
 
-settings() {
+# mokutil's exit status has told different things over time.
+dkms_key_is_enrolled() {
+	for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do
+		[ -e "$key" ] && mokutil --test-key "$key" | grep 'already enrolled' && return
+	done
+	return 1
+}
+
+# What the files hold that `requests` names; what doesn't exist isn't told.
+requested() { # KIND ROOT
 	while IFS="$TAB" read -r what path; do
-		[ "$what" = setting ] && [ -e "/sys/$path" ] || continue
-		value=$(cat "/sys/$path") || return
+		[ "$what" = "$1" ] && [ -e "$2/$path" ] || continue
+		value=$(cat "$2/$path") || return
 		printf '%s\t%s\n' "$path" "$value"
 	done <"$work/requests"
-	return 0
 }
 
 objects() {
@@ -144,11 +154,7 @@ objects() {
 }
 
 sysctls() {
-	while IFS="$TAB" read -r what path; do
-		[ "$what" = sysctl ] && [ -e "/proc/sys/$path" ] || continue
-		value=$(cat "/proc/sys/$path") || return
-		printf '%s\t%s\n' "$path" "$value"
-	done <"$work/requests"
+	requested sysctl /proc/sys || return
 	# What the kernel changes by itself when forwarding is switched.
 	for file in /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/conf/all/accept_redirects \
 		/proc/sys/net/ipv6/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra; do
@@ -177,7 +183,7 @@ observe() {
 	section ra ip -N -j -6 route show table all proto 9
 	section neighbours ip -N -j neighbour show proxy
 	section sysctls sysctls
-	section settings settings
+	section settings requested setting /sys
 	section module module_facts
 	section tables nft list tables
 	while IFS="$TAB" read -r what name file; do

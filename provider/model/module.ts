@@ -8,8 +8,10 @@ export const MODULE_KERNEL = [5, 10] as const;
 export interface Ground {
     /** Whether the kernel loads modules at all. */
     loadable: boolean;
-    /** Whether it takes only signed ones. */
+    /** Whether it takes only signed ones: Secure Boot's lockdown, or module.sig_enforce (Documentation/admin-guide/module-signing.rst). */
     signed: boolean;
+    /** Whether the key that DKMS signs with is enrolled. */
+    key: boolean;
     /** Of those that building needs: dkms, make, gcc. */
     tools: string[];
     /** Headers of the running kernel. */
@@ -32,7 +34,10 @@ export function unable({ prebuilt = {}, install }: Ways, release: string, ground
     const releases = Object.keys(prebuilt);
     if (major < MODULE_KERNEL[0] || (major === MODULE_KERNEL[0] && minor < MODULE_KERNEL[1])) return `its kernel is ${release}; the module needs Linux ${MODULE_KERNEL.join(".")} or later`;
     if (!ground.loadable) return `its kernel ${release} loads no modules (there is no /proc/modules)`;
-    if (ground.signed) return "its kernel takes only modules with a signature that it knows (Secure Boot, or module.sig_enforce)";
+    // Whether a file that is given bears the right signature, the kernel says when it loads it.
+    if (ground.signed && !ground.key && releases.length === 0) {
+        return "its kernel takes only modules with a signature that it knows (Secure Boot, or module.sig_enforce), and no key of DKMS is enrolled there (mokutil --import /var/lib/dkms/mok.pub, and a reboot)";
+    }
     if (releases.length > 0) return releases.includes(release) ? undefined : `no prebuilt module is given for its kernel ${release}; there are: ${releases.join(", ")}`;
     return install && ground.apt ? undefined : lacking(ground, release);
 }

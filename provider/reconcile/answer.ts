@@ -65,7 +65,7 @@ function parseModule(pairs: readonly [string, string][]): ModuleFacts {
     const all = (key: string) => pairs.filter(([one, value]) => one === key && value !== "").map(([, value]) => value);
     const is = (key: string) => all(key)[0] === "yes";
     return {
-        loaded: all("loaded")[0], installed: all("installed")[0], dkms: all("dkms"), boot: is("boot"), loadable: is("loadable"), signed: is("signed"),
+        loaded: all("loaded")[0], installed: all("installed")[0], dkms: all("dkms"), boot: is("boot"), loadable: is("loadable"), signed: is("signed"), key: is("key"),
         tools: all("tool"), headers: is("headers"), apt: is("apt"),
     };
 }

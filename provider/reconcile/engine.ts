@@ -5,6 +5,7 @@ import { parseSnapshot } from "./answer";
 import type { DesiredObject } from "./desired";
 import { isShared, isWaiting, type PlanContext, type Request, type Step } from "./kind";
 import { kindOf } from "./kinds";
+import { madeDevices } from "./kinds/link";
 import { lossOf } from "./loss";
 import { objectKey, type Manifest, type ObjectId, type StoredObject } from "./objects";
 import { preflight, preflightRequests } from "./preflight";
@@ -138,13 +139,12 @@ function inheritedValues(snapshot: Snapshot): Record<string, string> {
 }
 
 function keepSaved(artifacts: readonly Artifact[], saved: Record<string, string>): Record<string, string> {
-    const paths = new Set(artifacts.flatMap((artifact) => (artifact.kind === "sysctl" ? [artifact.path] : [])));
-    const forwarding = [...paths].some((path) => /forward/.test(path));
-    const kept = Object.entries(saved).filter(([path]) => paths.has(path) || (forwarding && /\/(forwarding|accept_redirects|accept_ra)$/.test(path)));
+    const keys = new Set(artifacts.flatMap((artifact) => (artifact.kind === "sysctl" ? [artifact.path] : artifact.kind === "module" ? Object.keys(kindOf(artifact).entries(artifact)) : [])));
+    const forwarding = [...keys].some((key) => /forward/.test(key));
+    const kept = Object.entries(saved).filter(([key]) => keys.has(key) || (forwarding && /\/(forwarding|accept_redirects|accept_ra)$/.test(key)));
     return Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const madeDevices = (artifacts: readonly Artifact[]): Set<string> => new Set(artifacts.flatMap((artifact) => (artifact.kind === "link" ? [artifact.name, artifact.peer ?? artifact.name] : [])));
 
 function knownNics(desired: DesiredObject, own: StoredObject | undefined, snapshot: Snapshot): string[] {
     const before = new Set(own?.manifest.nics);

@@ -16,7 +16,7 @@ export interface Step {
 /** What a plan may look at and has to remember. */
 export interface PlanContext {
     snapshot: Snapshot;
-    /** Values from before our first change, by sysctl path; ensure adds to them, remove puts them back. */
+    /** What was there before our first change, by sysctl path or entry of the module; ensure adds to it, remove puts it back or leaves it. */
     saved: Record<string, string>;
     /** Keys of sysctls and modules that other objects hold too: not to be put back or taken away. */
     held: ReadonlySet<string>;

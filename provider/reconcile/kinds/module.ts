@@ -29,36 +29,39 @@ export const moduleKind: Kind<Module> = {
 
     occupied(module, snapshot) {
         const { module: found, facts } = snapshot;
-        const reason = unable(module, facts.kernel ?? "", found);
-        if (reason !== undefined) return reason;
-        return found.loaded !== undefined && !snapshot.objects.some(({ manifest }) => manifest.artifacts.some(({ kind }) => kind === "module")) && found.dkms.length === 0 && found.installed === undefined
-            ? `a module nvi is loaded on kernel ${facts.kernel} that is installed nowhere: it is not ours` : undefined;
+        const stranger = found.loaded !== undefined && found.installed === undefined ? `a module nvi is loaded that is installed nowhere for kernel ${facts.kernel}: it is not ours` : undefined;
+        return unable(module, facts.kernel ?? "", found) ?? stranger;
     },
 
     isMarked: () => true,
 
-    ensure(module, { snapshot }) {
+    ensure(module, { snapshot, saved }) {
         const entries = moduleKind.entries(module);
         const found = moduleKind.observed(module, snapshot);
+        if (!isOurs(snapshot)) Object.assign(saved, found);
         const differs = (entry: string) => found[entry] !== entries[entry];
         const steps: Step[] = [];
         if (differs(`${LABEL} installed`)) steps.push(...install(module, snapshot));
-        if (differs(LABEL)) steps.push(load(module, found[LABEL]));
+        if (differs(LABEL)) steps.push(load(module, snapshot.module.loaded));
         if (differs(`${LABEL} at boot`)) steps.push({ order: order(module), label: `${LABEL} at boot`, do: [["module-boot", "on"]], undo: [["module-boot", "off"]] });
         return steps;
     },
 
-    remove(module, { snapshot, held }) {
+    remove(module, { snapshot, saved, held }) {
         if (held.has(LABEL)) return [];
-        const found = snapshot.module;
-        const step = (label: string, commands: string[], undo: string[], files?: Record<string, string>): Step => ({ order: order(module), label, do: [commands], undo: [undo], files });
+        const { boot, loaded, installed } = snapshot.module;
+        const step = (label: string, command: string[], undo: string[], files?: Record<string, string>): Step[] =>
+            (label in saved ? [] : [{ order: order(module), label, do: [command], undo: [undo], files }]);
         return [
-            ...(found.boot ? [step(`${LABEL} at boot`, ["module-boot", "off"], ["module-boot", "on"])] : []),
-            ...(found.loaded === undefined ? [] : [step(LABEL, ["module-unload"], ["module-load", found.loaded])]),
-            ...(found.installed === undefined ? [] : [step(`${LABEL} installed`, ["module-remove", found.installed], installCommand(module), filesOf(module, snapshot))]),
+            ...(boot ? step(`${LABEL} at boot`, ["module-boot", "off"], ["module-boot", "on"]) : []),
+            ...(loaded === undefined ? [] : step(LABEL, ["module-unload"], ["module-load", loaded])),
+            ...(installed === undefined ? [] : step(`${LABEL} installed`, ["module-remove", installed], installCommand(module), filesOf(module, snapshot))),
         ];
     },
 };
+
+/** Whether an object of ours has asked for it before: what was there earlier stays when we go. */
+const isOurs = (snapshot: Snapshot): boolean => snapshot.objects.some(({ manifest }) => manifest.artifacts.some(({ kind }) => kind === "module"));
 
 const installCommand = ({ version, prebuilt, install }: Module): string[] => (prebuilt ? ["module-install-prebuilt", version] : ["module-install", version, install ? "packages" : "as-is"]);
 
@@ -82,9 +85,7 @@ function install(module: Module, snapshot: Snapshot): Step[] {
 const LAST = 99;
 
 /** Another version that is loaded has to go first, and its devices with it. */
-function load({ version }: Module, loaded: string | undefined): Step {
-    const first = loaded === undefined ? [] : [["module-unload"]];
-    const module = { kind: "module", phase: "device" } as Module;
-    const back = loaded === undefined ? [] : [["module-load", loaded]];
-    return { order: order(module), label: LABEL, do: [...first, ["module-load", version]], undo: [["module-unload"], ...back] };
+function load(module: Module, loaded: string | undefined): Step {
+    const [away, back] = loaded === undefined ? [[], []] : [[["module-unload"]], [["module-load", loaded]]];
+    return { order: order(module), label: LABEL, do: [...away, ["module-load", module.version]], undo: [["module-unload"], ...back] };
 }

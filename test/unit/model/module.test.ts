@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { bestBackend, unable, type Ground } from "../../../provider/model/module";
 
-const ready: Ground = { loadable: true, signed: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true };
+const ready: Ground = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true };
 const bare: Ground = { ...ready, tools: ["gcc"], headers: false };
 const RELEASE = "6.1.0-56-amd64";
 
@@ -17,6 +17,8 @@ describe("the module", () => {
         ["has the oldest kernel that will do", ready, { install: true }, "5.10.0-39-amd64", undefined],
         ["has a kernel without modules", { ...ready, loadable: false }, { install: true }, RELEASE, /loads no modules/],
         ["has a kernel that wants signatures", { ...ready, signed: true }, { install: true }, RELEASE, /signature/],
+        ["has a key of DKMS that its kernel knows", { ...ready, signed: true, key: true }, { install: true }, RELEASE, undefined],
+        ["comes built, for a kernel that wants signatures", { ...ready, signed: true }, { install: false, prebuilt: { [RELEASE]: "nvi.ko" } }, RELEASE, undefined],
     ])("%s", (_, ground, ways, release, reason) => {
         const found = unable(ways, release, ground);
         if (reason) expect(found).toMatch(reason);

@@ -6,7 +6,7 @@ import type { ModuleFacts } from "../../../provider/reconcile/snapshot";
 import type { Artifact, Link, Module, Routes, Setting } from "../../../provider/syntax/artifact";
 import { commandsOf, planning, undoOf, upLink } from "./planning";
 
-const facts: ModuleFacts = { loadable: true, signed: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, dkms: [], boot: false };
+const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, dkms: [], boot: false };
 const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: "0.1.0", dkms: ["0.1.0"], boot: true };
 const wanted: Module = { kind: "module", phase: "device", version: "0.1.0", install: false };
 const on = (module: ModuleFacts) => planning({ module, facts: { kernel: "6.1.0-56-amd64" } });
@@ -36,6 +36,14 @@ describe("the module", () => {
     it("goes whole, and last; unless another object needs it", () => {
         expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-boot off", "module-unload", "module-remove 0.1.0"]);
         expect(moduleKind.remove(wanted, { ...on(there), held: new Set([moduleKind.key(wanted)]) })).toEqual([]);
+    });
+
+    it("that was there before us stays, as far as it was there", () => {
+        const before = { ...there, boot: false };
+        const context = on(before);
+        expect(commandsOf(moduleKind.ensure(wanted, context))).toEqual(["module-boot on"]);
+        expect(context.saved).toEqual({ "module nvi": "0.1.0", "module nvi installed": "0.1.0, built by DKMS" });
+        expect(commandsOf(moduleKind.remove(wanted, { ...on(there), saved: context.saved }))).toEqual(["module-boot off"]);
     });
 
     it("shows by whom it was built, and no more than there is", () => {
