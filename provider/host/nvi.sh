@@ -7,6 +7,7 @@
 #   apply TX SHA256       < bundle    a transaction: all of it, or none of it
 #   result TX                         what became of a transaction whose connection was lost
 #   clean                             remove what is left when no object is
+#   restore early|late                after a restart: all that it took, and once more what needs a NIC
 #
 # An answer is a sequence of sections, `@ NAME EXIT STDOUT-BYTES STDERR-BYTES`, each followed by those
 # bytes; only an answer that closes with `@ end 0 0 0` is whole.
@@ -16,7 +17,7 @@ export LC_ALL=C PATH="${PATH:-}:/usr/sbin:/usr/bin:/sbin:/bin"
 
 ETC=/etc/nvi
 RUN=/run/nvi
-BOOT_MODULE=/etc/modules-load.d/nvi.conf
+UNITS=/etc/systemd/system
 TAB=$(printf '\t')
 
 say_file() { # NAME EXIT STDOUT-FILE STDERR-FILE
@@ -114,7 +115,6 @@ module_facts() {
 	for tree in /var/lib/dkms/nvi/*/source; do
 		[ -e "$tree" ] && tree=${tree%/source} && printf 'dkms\t%s\n' "${tree##*/}"
 	done
-	printf 'boot\t%s\n' "$(yes_if test -e "$BOOT_MODULE")"
 	printf 'loadable\t%s\n' "$(yes_if test -e /proc/modules)"
 	printf 'signed\t%s\n' "$(yes_if grep -qs -e '^Y' -e '\[integrity\]' -e '\[confidentiality\]' \
 		/sys/module/module/parameters/sig_enforce /sys/kernel/security/lockdown)"
@@ -147,7 +147,8 @@ objects() {
 		for file in manifest pending; do
 			[ -e "$folder/$file" ] || continue
 			printf '%s\t%s\t' "$file" "${folder##*/}"
-			cat "$folder/$file" || return
+			# What follows is for `restore`.
+			head -n 1 "$folder/$file" || return
 			printf '\n'
 		done
 	done
@@ -185,6 +186,7 @@ observe() {
 	section sysctls sysctls
 	section settings requested setting /sys
 	section module module_facts
+	section boot boot_state
 	section tables nft list tables
 	while IFS="$TAB" read -r what name file; do
 		case $what in
@@ -207,12 +209,106 @@ observe() {
 	done <"$work/requests"
 }
 
+# --- boot
+
+# The names are systemd.special(7)'s. nftables.service flushes all rules when it starts.
+unit() { # NAME
+	case $1 in
+	nvi) when='DefaultDependencies=no
+RequiresMountsFor=/etc/nvi
+After=local-fs.target systemd-modules-load.service systemd-sysctl.service nftables.service
+Before=network-pre.target shutdown.target
+Wants=network-pre.target
+Conflicts=shutdown.target' what=early title="Two-stage NAT" ;;
+	nvi-late) when='After=nvi.service network.target network-online.target
+Wants=network-online.target' what=late title="Two-stage NAT, what needs its NICs" ;;
+	esac
+	cat <<-END
+		# Written by pulumi-nvi, which removes it with its last object here.
+		[Unit]
+		Description=$title
+		ConditionPathExists=$ETC/nvi
+		$when
+
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		TimeoutStartSec=120
+		ExecStart=/bin/sh $ETC/nvi restore $what
+
+		[Install]
+		WantedBy=multi-user.target
+	END
+}
+
+boot_state() {
+	[ -d /run/systemd/system ] || {
+		echo none
+		return
+	}
+	for name in nvi nvi-late; do
+		[ -L "$UNITS/multi-user.target.wants/$name.service" ] && unit $name | cmp -s - "$UNITS/$name.service" || {
+			echo missing
+			return
+		}
+	done
+	echo there
+}
+
+# As systemctl does it, which needs a bus that may be away.
+boot() { # on|off
+	for name in nvi nvi-late; do
+		file=$UNITS/$name.service
+		link=$UNITS/multi-user.target.wants/$name.service
+		rm -f "$link"
+		if [ "$1" = off ]; then
+			rm -f "$file"
+		else
+			mkdir -p "${link%/*}" && unit $name >"$file" && chmod 644 "$file" && ln -s "$file" "$link" || return
+		fi
+	done
+	if [ -d /run/systemd/system ]; then bounded systemctl daemon-reload; fi
+}
+
+restore() { # early|late
+	mkdir -p "$RUN" && work=$(mktemp -d "$RUN/work.XXXXXX") || return
+	trap 'rm -rf "$work"' EXIT
+	lock 60 restore || {
+		echo "nvi: the lock of $RUN is held by $(cat "$RUN/lock.owner")" >&2
+		return 1
+	}
+	for manifest in "$ETC"/objects/*/manifest; do
+		[ -e "$manifest" ] || continue
+		object=${manifest%/manifest}
+		object=${object##*/}
+		mkdir "$work/$object" && awk -F '\t' -v folder="$work/$object" -v object="$object" -v when="$1" '
+			$1 == "file" { file = folder "/" $2 }
+			/^\+/ { print substr($0, 2) >file }
+			$1 == "do" && (when == "early" || $4 == "late") { order = $2 "\t" $3; sub(/^do\t[^\t]*\t[^\t]*\t/, ""); print order "\t" object "\t" $0 }
+		' "$manifest" || return
+	done >"$work/steps"
+	sort -s -k1,1n -k2,2n "$work/steps" >"$work/sorted" || return
+	waiting=0
+	failed=0
+	# After a failure too: a stage that is not whole passes nothing, but one that is not there lets packets go untranslated.
+	while IFS="$TAB" read -r _ _ object when words; do
+		tx=$work/$object
+		run_words "$words" >"$work/out" 2>"$work/err" || {
+			grep -q -e 'File exists' -e 'already assigned' "$work/err" && continue
+			echo "nvi: $object: $(printf %s "$words" | tr '\t' ' '): $(cat "$work/err" "$work/out")" >&2
+			if [ "$when" = early ]; then failed=$((failed + 1)); else waiting=$((waiting + 1)); fi
+		}
+	done <"$work/sorted"
+	echo "nvi: restored; $failed commands failed, $waiting wait for a NIC"
+	[ $failed = 0 ]
+}
+
 # --- apply
 
 meta() { sed -n "s/^$1 //p" "$tx/meta"; }
 
 # flock is on the open file: where a clean-up has removed it meanwhile, take the new one.
-lock() { # SECONDS
+lock() { # SECONDS [OWNER]
 	deadline=$(($(date +%s) + $1))
 	while :; do
 		mkdir -p "$RUN" && exec 9>>"$RUN/lock" || return
@@ -225,7 +321,7 @@ lock() { # SECONDS
 		done
 		[ "$(stat -c %i "$RUN/lock" 2>/dev/null)" = "$(stat -L -c %i "/proc/$$/fd/9")" ] && break
 	done
-	printf '%s, process %s, since %s\n' "$(meta owner)" $$ "$(date)" >"$RUN/lock.owner"
+	printf '%s, process %s, since %s\n' "${2:-$(meta owner)}" $$ "$(date)" >"$RUN/lock.owner"
 }
 
 install_pending() {
@@ -246,6 +342,8 @@ commit() {
 	else
 		mv "$folder/pending" "$folder/manifest" || return
 	fi
+	# Whatever brings the objects back has to understand all of their manifests.
+	cmp -s "$0" "$ETC/nvi" || { cp "$0" "$ETC/nvi.new" && mv "$ETC/nvi.new" "$ETC/nvi"; } || return
 	echo $(($(meta generation) + 1)) >"$ETC/generation.new" && mv "$ETC/generation.new" "$ETC/generation" && sync
 }
 
@@ -304,10 +402,6 @@ module_load() { # VERSION
 	return 1
 }
 
-module_boot() { # on|off
-	if [ "$1" = off ]; then rm -f "$BOOT_MODULE"; else mkdir -p "${BOOT_MODULE%/*}" && echo nvi >"$BOOT_MODULE" && chmod 644 "$BOOT_MODULE"; fi
-}
-
 execute() { # WORD...
 	case $1 in
 	ip | nft | conntrack) (cd "$tx" && bounded "$@" </dev/null) ;;
@@ -319,7 +413,7 @@ execute() { # WORD...
 	module-remove) module_remove "$2" ;;
 	module-load) module_load "$2" ;;
 	module-unload) modprobe -r nvi ;;
-	module-boot) module_boot "$2" ;;
+	boot) boot "$2" ;;
 	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	*)
 		echo "not a command of ours: $1" >&2
@@ -472,12 +566,13 @@ _run)
 	ls -t "$RUN/tx" | tail -n +9 | while read -r old; do rm -rf "${RUN:?}/tx/$old"; done
 	;;
 result) result "$1" ;;
+restore) restore "$1" ;;
 clean)
 	[ -d "$ETC/objects" ] || rm -rf "$ETC" "$RUN"
 	end
 	;;
 *)
-	echo "usage: nvi observe|apply|result|clean" >&2
+	echo "usage: nvi observe|apply|result|restore|clean" >&2
 	exit 2
 	;;
 esac

@@ -54,6 +54,7 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
         sysctls: new Map(reader.pairs("sysctls")),
         settings: new Map(reader.pairs("settings")),
         module: parseModule(reader.pairs("module")),
+        boot: reader.parse("boot", parseBoot),
         tableNames: new Set(reader.parse("tables", (text) => text.split("\n").filter(Boolean).map((line) => line.replace(/^table /, "")))),
         tables: reader.tables(),
         canonical: reader.canonical(),
@@ -65,9 +66,15 @@ function parseModule(pairs: readonly [string, string][]): ModuleFacts {
     const all = (key: string) => pairs.filter(([one, value]) => one === key && value !== "").map(([, value]) => value);
     const is = (key: string) => all(key)[0] === "yes";
     return {
-        loaded: all("loaded")[0], installed: all("installed")[0], dkms: all("dkms"), boot: is("boot"), loadable: is("loadable"), signed: is("signed"), key: is("key"),
+        loaded: all("loaded")[0], installed: all("installed")[0], dkms: all("dkms"), loadable: is("loadable"), signed: is("signed"), key: is("key"),
         tools: all("tool"), headers: is("headers"), apt: is("apt"),
     };
+}
+
+function parseBoot(text: string): Snapshot["boot"] {
+    const found = (["there", "missing", "none"] as const).find((one) => one === text.trim());
+    if (found === undefined) throw new Error("it is none of there, missing, none");
+    return found;
 }
 
 class Reader {
@@ -173,6 +180,7 @@ function describe(name: string): string {
         sysctls: "reading /proc/sys/net",
         settings: "reading /sys/class/net",
         module: "looking for the kernel module",
+        boot: "looking for the units of systemd",
     };
     return known[what!] ?? what!;
 }

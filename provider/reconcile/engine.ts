@@ -5,7 +5,7 @@ import { parseSnapshot } from "./answer";
 import type { DesiredObject } from "./desired";
 import { isShared, isWaiting, type PlanContext, type Request, type Step } from "./kind";
 import { kindOf } from "./kinds";
-import { madeDevices } from "./kinds/link";
+import { madeDevices } from "./devices";
 import { lossOf } from "./loss";
 import { objectKey, type Manifest, type ObjectId, type StoredObject } from "./objects";
 import { preflight, preflightRequests } from "./preflight";
@@ -46,10 +46,10 @@ function observedIn(desired: DesiredObject, snapshot: Snapshot): Observed {
     return { exists, rendered, snapshot };
 }
 
-/** Artifacts of which something is there. Sysctls that others may have set prove nothing. */
+/** Artifacts of which something is there. What others may have wanted too proves nothing. */
 function ownArtifacts(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
     return artifacts.filter((artifact) => {
-        const resolved = artifact.kind === "sysctl" ? undefined : resolve(artifact, snapshot.addresses);
+        const resolved = isShared(artifact) ? undefined : resolve(artifact, snapshot.addresses);
         return resolved !== undefined && Object.values(kindOf(resolved).observed(resolved, snapshot)).some((value) => !isWaiting(value));
     });
 }
@@ -77,7 +77,7 @@ export function ensure(host: Host, desired: DesiredObject, { known = false } = {
         const context: PlanContext = { snapshot, saved, held: heldByOthers(desired.id, snapshot), made: madeDevices(artifacts) };
         const loss = lossOf(artifacts, previous, context);
         const steps = plan(artifacts, previous, { ...context, snapshot: loss.snapshot }, loss.steps);
-        const manifest: Manifest = { version: 1, object: objectKey(desired.id), owner: desired.owner, artifacts, nics: knownNics(desired, own, snapshot), saved: keepSaved(artifacts, saved) };
+        const manifest: Manifest = { version: 1, object: objectKey(desired.id), owner: desired.owner, artifacts, nics: knownNics(desired, own, snapshot), saved: keepSaved(artifacts, saved), since: own?.manifest.since ?? snapshot.generation };
         if (steps.length === 0 && own && !own.pending && JSON.stringify(own.manifest) === JSON.stringify(manifest)) return observedIn(desired, snapshot);
         const after = await applyTransaction(host, transaction(desired, manifest, steps, snapshot));
         return verify(desired, after);

@@ -19,6 +19,8 @@ export interface Facts {
     backends: ("rules" | "module")[];
     /** What decides whether it can have the kernel module. */
     module: Ground;
+    /** What brings our objects back after a restart of the router; `nothing` where there is no systemd: the next `up` does. */
+    restores: "systemd" | "nothing";
     /** Network interfaces, less those of ours. */
     interfaces: string[];
 }
@@ -36,5 +38,5 @@ export async function facts(host: Host): Promise<Facts> {
     const interfaces = [...snapshot.links.values()].filter((link) => link.alias === undefined && link.name !== "lo").map((link) => link.name);
     const { loadable, signed, key, tools, headers, apt } = snapshot.module;
     const backends: Facts["backends"] = unable({ install: false }, release, snapshot.module) === undefined ? ["rules", "module"] : ["rules"];
-    return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends, module: { loadable, signed, key, tools, headers, apt }, interfaces };
+    return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends, module: { loadable, signed, key, tools, headers, apt }, restores: snapshot.boot === "none" ? "nothing" : "systemd", interfaces };
 }

@@ -18,7 +18,7 @@ export interface PlanContext {
     snapshot: Snapshot;
     /** What was there before our first change, by sysctl path or entry of the module; ensure adds to it, remove puts it back or leaves it. */
     saved: Record<string, string>;
-    /** Keys of sysctls and modules that other objects hold too: not to be put back or taken away. */
+    /** Keys of shared artifacts that other objects hold too: not to be put back or taken away. */
     held: ReadonlySet<string>;
     /** Devices that the same plan makes or brings up. */
     made: ReadonlySet<string>;
@@ -37,7 +37,7 @@ export const waitingFor = (device: string): string => `waiting for ${device}`;
 export const isWaiting = (value: string | undefined): boolean => value?.startsWith("waiting for ") ?? false;
 
 /** Artifacts that several objects may want, if all want the same: the last to go takes them away. */
-export const isShared = ({ kind }: Artifact): boolean => kind === "sysctl" || kind === "module";
+export const isShared = ({ kind }: Artifact): boolean => kind === "sysctl" || kind === "module" || kind === "boot";
 
 /** One line of the script's `requests`. */
 export type Request = readonly string[];
@@ -60,7 +60,7 @@ export interface Kind<A extends Artifact> {
     remove(artifact: A, context: PlanContext): Step[];
 }
 
-const STEP_ORDER = { module: 0, link: 1, setting: 2, sysctl: 3, address: 4, up: 5, table: 6, routes: 7, rule: 8, neighbour: 9 } as const;
+const STEP_ORDER = { module: 0, link: 1, setting: 2, sysctl: 3, address: 4, up: 5, table: 6, routes: 7, rule: 8, neighbour: 9, boot: 9.5 } as const;
 const PHASE_ORDER = { device: 0, stage2: 10, stage1: 20, divert: 30, forward: 40 } as const;
 
 /**

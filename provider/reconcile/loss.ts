@@ -1,4 +1,5 @@
 import type { Artifact } from "../syntax/artifact";
+import { deviceOfSysctl, devicesOf } from "./devices";
 import { order, type PlanContext, type Step } from "./kind";
 import { kindOf } from "./kinds";
 import { isReplaced } from "./kinds/link";
@@ -42,17 +43,7 @@ function withPeer(artifact: Artifact, snapshot: Snapshot): string[] {
     return peer === undefined ? [name] : [name, peer];
 }
 
-const concerns = (artifact: Artifact, devices: ReadonlySet<string>): boolean => {
-    switch (artifact.kind) {
-        case "link": return devices.has(artifact.name);
-        case "address": case "setting": return devices.has(artifact.device);
-        case "sysctl": return devices.has(deviceOfPath(artifact.path) ?? "");
-        case "routes": return artifact.routes.some((route) => route.hops.some((hop) => devices.has(hop.dev ?? "")));
-        default: return false;
-    }
-};
-
-const deviceOfPath = (path: string): string | undefined => /^net\/ipv[46]\/(?:conf|neigh)\/([^/]+)\//.exec(path)?.[1];
+const concerns = (artifact: Artifact, devices: ReadonlySet<string>): boolean => devicesOf(artifact).some((device) => devices.has(device));
 
 /** The commands that make anew what was there. */
 function rebuilding(previous: readonly Artifact[], devices: ReadonlySet<string>, context: PlanContext): string[][] {
@@ -65,7 +56,7 @@ function withoutDevices(snapshot: Snapshot, devices: ReadonlySet<string>): Snaps
         ...snapshot,
         links: new Map([...snapshot.links].filter(([name]) => !devices.has(name))),
         addresses: snapshot.addresses.filter(({ device }) => !devices.has(device)),
-        sysctls: new Map([...snapshot.sysctls].filter(([path]) => !devices.has(deviceOfPath(path) ?? ""))),
+        sysctls: new Map([...snapshot.sysctls].filter(([path]) => !devices.has(deviceOfSysctl(path) ?? ""))),
         settings: new Map([...snapshot.settings].filter(([path]) => !devices.has(path.split("/")[2] ?? ""))),
         routes: new Map([...snapshot.routes].map(([table, routes]) => [table, routes.filter((route) => !route.hops.some(({ dev }) => devices.has(dev ?? "")))])),
     };

@@ -24,6 +24,8 @@ export interface Manifest {
     nics: string[];
     /** Values of sysctls from before, by path. */
     saved: Record<string, string>;
+    /** The router's generation when it was made: who was first decides among rules of the same priority. */
+    since?: number;
 }
 
 export interface StoredObject {

@@ -3,7 +3,7 @@ import type { Artifact } from "../syntax/artifact";
 import type { DesiredObject } from "./desired";
 import { isShared, type Request } from "./kind";
 import { kindOf } from "./kinds";
-import { madeDevices } from "./kinds/link";
+import { madeDevices } from "./devices";
 import { objectKey, type StoredObject } from "./objects";
 import type { ForeignTable, Snapshot } from "./snapshot";
 

@@ -31,8 +31,6 @@ export interface ModuleFacts extends Ground {
     installed?: string;
     /** Versions that DKMS knows of. */
     dkms: string[];
-    /** Whether it is loaded at boot. */
-    boot: boolean;
 }
 
 /** A forward chain of somebody else. */
@@ -63,6 +61,8 @@ export interface Snapshot {
     /** Settings of the module's devices, by path below /sys. */
     settings: Map<string, string>;
     module: ModuleFacts;
+    /** What brings our objects back after a restart; none where there is no systemd. */
+    boot: "there" | "missing" | "none";
     /** Names of all nft tables, as `family name`. */
     tableNames: Set<string>;
     /** Tables of ours, of those asked for; undefined where there is none. */

@@ -1,9 +1,11 @@
 import type { Files, Host, Section } from "../host/host";
 import { NviError } from "../model/errors";
 import { parseSnapshot } from "./answer";
+import { restoration } from "./restoration";
 import type { Request, Step } from "./kind";
 import { objectKey, type Manifest, type ObjectId } from "./objects";
 import type { Snapshot } from "./snapshot";
+import { packWords } from "./words";
 
 /** All that the router-side script needs for one transaction. */
 export interface Transaction {
@@ -45,7 +47,7 @@ function pack(transaction: Transaction): Files {
         ...transaction.files,
         ...Object.assign({}, ...transaction.steps.map((step) => step.files ?? {})),
         meta: Object.entries(meta).map(([key, value]) => `${key} ${value}\n`).join(""),
-        manifest: JSON.stringify(transaction.manifest),
+        manifest: `${JSON.stringify(transaction.manifest)}\n${restoration(transaction.manifest)}`,
         steps: transaction.steps.map(packStep).join(""),
         requests: transaction.requests.map((line) => `${line.join("\t")}\n`).join(""),
     };
@@ -58,13 +60,7 @@ function packStep(step: Step): string {
     const lines = [["step", oneLine(step.label)]];
     step.do.forEach((words) => lines.push(["do", ...words]));
     [...step.undo].reverse().forEach((words) => lines.push(["undo", ...words]));
-    return lines.map((words) => `${words.map(word).join("\t")}\n`).join("");
-}
-
-/** The script splits at tabs and runs the words as they are; a word that could be more than one is a fault of ours. */
-function word(text: string): string {
-    if (text === "" || /[\t\n\r\0]/.test(text)) throw new Error(`not a word: ${JSON.stringify(text)}`);
-    return text;
+    return lines.map(packWords).join("");
 }
 
 function refusal(host: Host, transaction: Transaction, sections: readonly Section[]): NviError {

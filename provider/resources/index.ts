@@ -1,3 +1,4 @@
+import type { Boot } from "../syntax/artifact";
 import { ingressMarkResource } from "./ingress-mark";
 import { interfaceResource } from "./interface";
 import { natStageResource } from "./nat-stage";
@@ -16,6 +17,14 @@ export const RESOURCES = {
 
 export type ResourceKind = keyof typeof RESOURCES;
 
+/** Every object is to come back after a restart. */
+const BOOT: Boot = { kind: "boot", phase: "forward" };
+
 export function resourceOf(kind: ResourceKind): Resource<{ name: string }> {
-    return RESOURCES[kind] as unknown as Resource<{ name: string }>;
+    const resource = RESOURCES[kind] as unknown as Resource<{ name: string }>;
+    const render: typeof resource.render = (inputs) => {
+        const desired = resource.render(inputs);
+        return { ...desired, artifacts: [...desired.artifacts, BOOT] };
+    };
+    return { ...resource, render };
 }

@@ -4,7 +4,7 @@ import type { Family } from "../model/address";
  * What a router is made to have, one kind for each thing that a tool makes. Resources render to lists of
  * these; everything below them knows artifacts only.
  */
-export type Artifact = Module | Link | Setting | Address | Neighbour | Sysctl | Table | Rule | Routes;
+export type Artifact = Module | Link | Setting | Address | Neighbour | Sysctl | Table | Rule | Routes | Boot;
 
 /**
  * When an artifact comes into being. Creation goes from first to last and removal from last to first, so
@@ -131,6 +131,11 @@ export interface Route {
     type: "unicast" | "unreachable" | "blackhole";
     metric?: number;
     hops: NextHop[];
+}
+
+/** What brings objects back after a restart: units of systemd. One for all objects of a router. */
+export interface Boot extends Base {
+    kind: "boot";
 }
 
 /** The routing protocol number that marks our rules and routes (ip-rule(8), ip-route(8): `protocol`). */

@@ -30,8 +30,8 @@ export function tampersOf(desired: DesiredObject): Tamper[] {
 
 function tampersOfArtifact(artifact: Artifact, i: number, entries: readonly string[], desired: DesiredObject): Tamper[] {
     switch (artifact.kind) {
-        // Those of the module are for emulated machines: the lab's kernel loads none.
-        case "module": case "setting": return [];
+        // For emulated machines: the lab's kernel loads no modules, and its router has no systemd.
+        case "module": case "setting": case "boot": return [];
         case "link": return linkTampers({ ...artifact, peer: artifact.peer ?? artifact.name }, entries, desired);
         case "address": return addressTampers(artifact);
         case "sysctl": return [sysctlTamper(artifact)];

@@ -1,6 +1,7 @@
 import type { Artifact } from "../../syntax/artifact";
 import type { Kind } from "../kind";
 import { addressKind } from "./address";
+import { bootKind } from "./boot";
 import { linkKind } from "./link";
 import { moduleKind } from "./module";
 import { neighbourKind } from "./neighbour";
@@ -15,6 +16,7 @@ const KINDS: { [K in Artifact["kind"]]: Kind<Extract<Artifact, { kind: K }>> } =
     link: linkKind,
     setting: settingKind,
     address: addressKind,
+    boot: bootKind,
     neighbour: neighbourKind,
     sysctl: sysctlKind,
     table: tableKind,

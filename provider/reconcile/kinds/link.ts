@@ -1,14 +1,12 @@
-import type { Artifact, Link, Rendered } from "../../syntax/artifact";
+import type { Link, Rendered } from "../../syntax/artifact";
+import { devicesOf } from "../devices";
 import { order, type Kind, type Step } from "../kind";
 import type { Snapshot } from "../snapshot";
 
 /** Written to the device's alias, so that `ip link` tells whose it is. */
 const ALIAS = "pulumi-nvi";
 
-const ends = (link: Link): string[] => (link.peer === undefined ? [link.name] : [link.name, link.peer]);
-
-/** The devices that artifacts make. */
-export const madeDevices = (artifacts: readonly Artifact[]): Set<string> => new Set(artifacts.flatMap((artifact) => (artifact.kind === "link" ? ends(artifact) : [])));
+const ends = (link: Link): string[] => devicesOf(link);
 
 function setCommands(link: Link): Record<string, string[]> {
     const set = (device: string, what: string, value: string): [string, string[]] => [`link ${device} ${what}`, ["ip", "link", "set", "dev", device, what, value]];

@@ -16,14 +16,12 @@ export const moduleKind: Kind<Module> = {
     entries: (module) => ({
         [LABEL]: module.version,
         [`${LABEL} installed`]: `${module.version}, ${wayOf(module)}`,
-        [`${LABEL} at boot`]: "loaded",
     }),
 
     observed(_, { module: found }) {
         const entries: Rendered = {};
         if (found.loaded !== undefined) entries[LABEL] = found.loaded;
         if (found.installed !== undefined) entries[`${LABEL} installed`] = `${found.installed}, ${found.dkms.includes(found.installed) ? "built by DKMS" : "prebuilt"}`;
-        if (found.boot) entries[`${LABEL} at boot`] = "loaded";
         return entries;
     },
 
@@ -43,17 +41,15 @@ export const moduleKind: Kind<Module> = {
         const steps: Step[] = [];
         if (differs(`${LABEL} installed`)) steps.push(...install(module, snapshot));
         if (differs(LABEL)) steps.push(load(module, snapshot.module.loaded));
-        if (differs(`${LABEL} at boot`)) steps.push({ order: order(module), label: `${LABEL} at boot`, do: [["module-boot", "on"]], undo: [["module-boot", "off"]] });
         return steps;
     },
 
     remove(module, { snapshot, saved, held }) {
         if (held.has(LABEL)) return [];
-        const { boot, loaded, installed } = snapshot.module;
+        const { loaded, installed } = snapshot.module;
         const step = (label: string, command: string[], undo: string[], files?: Record<string, string>): Step[] =>
             (label in saved ? [] : [{ order: order(module), label, do: [command], undo: [undo], files }]);
         return [
-            ...(boot ? step(`${LABEL} at boot`, ["module-boot", "off"], ["module-boot", "on"]) : []),
             ...(loaded === undefined ? [] : step(LABEL, ["module-unload"], ["module-load", loaded])),
             ...(installed === undefined ? [] : step(`${LABEL} installed`, ["module-remove", installed], installCommand(module), filesOf(module, snapshot))),
         ];

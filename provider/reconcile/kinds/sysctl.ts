@@ -108,7 +108,7 @@ function acceptRa(sysctl: Sysctl, { snapshot, saved }: PlanContext): Step[] {
     return [...paths].map((path) => {
         const now = snapshot.sysctls.get(path)!;
         saved[path] ??= now;
-        return { order: order(sysctl) - 0.5, label: label(path), do: [["put", path, "2"]], undo: [["put-if-there", path, now]] };
+        return { order: order(sysctl) - 0.5, label: label(path), do: [["put-if-there", path, "2"]], undo: [["put-if-there", path, now]] };
     });
 }
 

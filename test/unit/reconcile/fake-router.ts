@@ -42,7 +42,7 @@ export class FakeRouter implements Host {
         const object = /^object (.*)$/m.exec(files.meta!)![1]!;
         this.pending.delete(object);
         if (/^remove 1$/m.test(files.meta!)) this.objects.delete(object);
-        else this.objects.set(object, files.manifest!);
+        else this.objects.set(object, files.manifest!.split("\n")[0]!);
         this.generation++;
         return [section("applied"), ...this.observe(files)];
     }
@@ -94,6 +94,7 @@ export class FakeRouter implements Host {
             section("rules4", rulesOf("-4")), section("rules6", rulesOf("-6")), section("ra", "[]"), section("neighbours", "[]"),
             section("settings", ""),
             section("module", ""),
+            section("boot", "none\n"),
             section("sysctls", [...this.sysctls].map((pair) => `${pair.join("\t")}\n`).join("")),
             section("tables", [...this.tables.keys()].map((name) => `table inet ${name}\n`).join("")),
         ];

@@ -89,7 +89,7 @@ describe("forwarding", () => {
         const sysctls = { "net/ipv6/conf/all/forwarding": "0", "net/ipv6/conf/isp1/accept_ra": "1", "net/ipv6/conf/lan0/accept_ra": "1" };
         const on = context({ sysctls: values(sysctls), advertised: ["isp1"] });
         const steps = sysctlKind.ensure(ipv6, on).sort((a, b) => a.order - b.order);
-        expect(done(steps)).toEqual(["put net/ipv6/conf/isp1/accept_ra 2", "put net/ipv6/conf/all/forwarding 1"]);
+        expect(done(steps)).toEqual(["put-if-there net/ipv6/conf/isp1/accept_ra 2", "put net/ipv6/conf/all/forwarding 1"]);
         const off = context({ sysctls: values({ ...sysctls, "net/ipv6/conf/all/forwarding": "1", "net/ipv6/conf/isp1/accept_ra": "2" }) }, { saved: on.saved });
         expect(done(sysctlKind.remove(ipv6, off))).toEqual(["put net/ipv6/conf/all/forwarding 0", "put-if-there net/ipv6/conf/isp1/accept_ra 1"]);
     });

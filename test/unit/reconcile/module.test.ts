@@ -6,8 +6,8 @@ import type { ModuleFacts } from "../../../provider/reconcile/snapshot";
 import type { Artifact, Link, Module, Routes, Setting } from "../../../provider/syntax/artifact";
 import { commandsOf, planning, undoOf, upLink } from "./planning";
 
-const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, dkms: [], boot: false };
-const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: "0.1.0", dkms: ["0.1.0"], boot: true };
+const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, dkms: [] };
+const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: "0.1.0", dkms: ["0.1.0"] };
 const wanted: Module = { kind: "module", phase: "device", version: "0.1.0", install: false };
 const on = (module: ModuleFacts) => planning({ module, facts: { kernel: "6.1.0-56-amd64" } });
 
@@ -15,9 +15,8 @@ describe("the module", () => {
     it.each<[string, ModuleFacts, string[], string[]]>([
         ["as wanted", there, [], []],
         ["that is nowhere", facts,
-            ["module-install 0.1.0 as-is", "module-load 0.1.0", "module-boot on"], ["module-remove 0.1.0", "module-unload", "module-boot off"]],
+            ["module-install 0.1.0 as-is", "module-load 0.1.0"], ["module-remove 0.1.0", "module-unload"]],
         ["that is unloaded", { ...there, loaded: undefined }, ["module-load 0.1.0"], ["module-unload"]],
-        ["that boot forgets", { ...there, boot: false }, ["module-boot on"], ["module-boot off"]],
         ["of another version goes when all else is done", { ...there, loaded: "0.0.9", installed: "0.0.9", dkms: ["0.0.9"] },
             ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0", "module-remove 0.0.9"], ["module-remove 0.1.0", "module-restore 0.0.9", "module-unload", "module-load 0.0.9"]],
     ])("%s", (_, module, commands, undo) => {
@@ -34,21 +33,20 @@ describe("the module", () => {
     });
 
     it("goes whole, and last; unless another object needs it", () => {
-        expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-boot off", "module-unload", "module-remove 0.1.0"]);
+        expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-unload", "module-remove 0.1.0"]);
         expect(moduleKind.remove(wanted, { ...on(there), held: new Set([moduleKind.key(wanted)]) })).toEqual([]);
     });
 
     it("that was there before us stays, as far as it was there", () => {
-        const before = { ...there, boot: false };
-        const context = on(before);
-        expect(commandsOf(moduleKind.ensure(wanted, context))).toEqual(["module-boot on"]);
-        expect(context.saved).toEqual({ "module nvi": "0.1.0", "module nvi installed": "0.1.0, built by DKMS" });
-        expect(commandsOf(moduleKind.remove(wanted, { ...on(there), saved: context.saved }))).toEqual(["module-boot off"]);
+        const context = on({ ...there, loaded: undefined });
+        expect(commandsOf(moduleKind.ensure(wanted, context))).toEqual(["module-load 0.1.0"]);
+        expect(context.saved).toEqual({ "module nvi installed": "0.1.0, built by DKMS" });
+        expect(commandsOf(moduleKind.remove(wanted, { ...on(there), saved: context.saved }))).toEqual(["module-unload"]);
     });
 
     it("shows by whom it was built, and no more than there is", () => {
         expect(moduleKind.observed(wanted, on(there).snapshot)).toEqual(moduleKind.entries(wanted));
-        expect(moduleKind.observed(wanted, on({ ...there, dkms: [], boot: false }).snapshot)).toEqual({ "module nvi": "0.1.0", "module nvi installed": "0.1.0, prebuilt" });
+        expect(moduleKind.observed(wanted, on({ ...there, dkms: [] }).snapshot)).toEqual({ "module nvi": "0.1.0", "module nvi installed": "0.1.0, prebuilt" });
         expect(moduleKind.observed(wanted, on(facts).snapshot)).toEqual({});
     });
 

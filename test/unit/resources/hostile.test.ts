@@ -65,8 +65,8 @@ class Recorder implements Host {
 
     call(): Promise<Section[]> {
         const facts = ["kernel\t6.1.0", "generation\t0", ...["nft", "ip", "unshare", "flock", "sha256sum", "mktemp", "head", "tail"].map((tool) => `tool ${tool}\t/bin/${tool}`)];
-        const stdout: Record<string, string> = { facts: facts.join("\n"), links: "[]", addresses: "[]", rules4: "[]", rules6: "[]", ra: "[]", neighbours: "[]" };
-        return Promise.resolve(["facts", "objects", "links", "addresses", "rules4", "rules6", "ra", "neighbours", "sysctls", "settings", "module", "tables"].map((name) => ({ name, exit: 0, stdout: stdout[name] ?? "", stderr: "" })));
+        const stdout: Record<string, string> = { facts: facts.join("\n"), links: "[]", addresses: "[]", rules4: "[]", rules6: "[]", ra: "[]", neighbours: "[]", boot: "none" };
+        return Promise.resolve(["facts", "objects", "links", "addresses", "rules4", "rules6", "ra", "neighbours", "sysctls", "settings", "module", "boot", "tables"].map((name) => ({ name, exit: 0, stdout: stdout[name] ?? "", stderr: "" })));
     }
 
     apply(files: Files): Promise<Section[]> {
@@ -85,8 +85,10 @@ describe("a hostile owner, which is made of the resource's name,", () => {
         const { meta = "", manifest = "", steps = "" } = host.applied;
         expect(meta.trimEnd().split("\n").map((line) => line.split(" ")[0]), meta).toEqual(["object", "generation", "remove", "wait", "owner"]);
         expect(meta).toMatch(/^[\x20-\x7e\n]*$/);
-        expect(manifest).not.toMatch(/[\n\t]/);
-        expect(JSON.parse(manifest)).toMatchObject({ owner });
+        const [json = "", ...restoration] = manifest.split("\n");
+        expect(json).not.toMatch(/\t/);
+        expect(JSON.parse(json)).toMatchObject({ owner });
+        expect(restoration).toEqual([expect.stringMatching(/^do\t18\t0\tearly\tip\t/), ""]);
         expect(steps.trimEnd().split("\n").map((line) => line.split("\t")[0])).toEqual(["step", "do", "undo"]);
         expect(packBundle(host.applied).toString("utf8")).toContain(manifest.replaceAll("\ud800", "\ufffd"));
     });

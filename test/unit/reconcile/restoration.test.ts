@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { ensure, renderedOf } from "../../../provider/reconcile/engine";
+import { bootKind } from "../../../provider/reconcile/kinds/boot";
+import { restoration } from "../../../provider/reconcile/restoration";
+import { resourceOf } from "../../../provider/resources";
+import type { Boot, Link, Module, Routes } from "../../../provider/syntax/artifact";
+import { commandsIn, FakeRouter } from "./fake-router";
+import { commandsOf, planning, undoOf } from "./planning";
+import { OWNER, diversion, forwarding, guard, loose, object } from "./things";
+
+const words = (text: string) => text.split("\n").filter((line) => line.startsWith("do\t")).map((line) => line.split("\t").slice(1));
+const manifest = (artifacts: Parameters<typeof object>, saved: Record<string, string> = {}) => ({ version: 1 as const, object: "nat-stage.main", owner: OWNER, artifacts, nics: [], saved });
+
+describe("what a restart took", () => {
+    it("is brought back by the commands that made it, in the same order", async () => {
+        const all = object(forwarding, diversion, guard, loose);
+        const router = new FakeRouter();
+        await ensure(router, all);
+        const text = restoration(manifest(all.artifacts));
+        const sorted = words(text).sort(([a], [b]) => Number(a) - Number(b)).map(([, , , ...command]) => command);
+        expect(sorted).toEqual(commandsIn(router.applied[0]!));
+        expect(router.applied[0]!.manifest!.split("\n").slice(1).join("\n")).toBe(text);
+    });
+
+    it("waits for NICs where it can't be without one", () => {
+        expect(words(restoration(manifest([forwarding, diversion, guard, loose]))).map(([, , when, tool]) => `${when} ${tool}`)).toEqual(["early put", "early ip", "early nft", "late put"]);
+    });
+
+    it("has the whole table, which replaces one that is there", () => {
+        const lines = restoration(manifest([guard])).split("\n");
+        const file = lines.filter((line) => line.startsWith("+")).map((line) => line.slice(1));
+        expect(lines[0]).toBe("file\tnvi_nat_main.nft");
+        expect(file.slice(0, 3)).toEqual(["table inet nvi_nat_main", "delete table inet nvi_nat_main", "table inet nvi_nat_main {"]);
+        expect(file).toHaveLength(lines.length - 3);
+    });
+
+    it("has the module loaded, not built, and devices of ours without waiting", () => {
+        const module: Module = { kind: "module", phase: "device", version: "0.1.0", install: true };
+        const link: Link = { kind: "link", phase: "device", name: "nvi0", mtu: 65535, mac: "02:6e:00:00:00:01" };
+        const into: Routes = { kind: "routes", phase: "stage1", table: 7700, routes: [{ family: 4, table: 7700, to: "default", type: "unicast", hops: [{ dev: "nvi0" }] }] };
+        const told = words(restoration(manifest([module, link, into])));
+        expect(told[0]).toEqual(["0", "0", "early", "module-load", "0.1.0"]);
+        expect(told.every(([, , when]) => when === "early")).toBe(true);
+        expect(told.at(-1)!.join(" ")).toBe("27 0 early ip -4 route add default table 7700 protocol 78 dev nvi0");
+    });
+
+    it("has accept_ra where the router lives by advertisements, if that NIC is there", () => {
+        const six = { ...forwarding, path: "net/ipv6/conf/all/forwarding" };
+        const told = words(restoration(manifest([six], { "net/ipv6/conf/isp1/accept_ra": "1" }))).sort(([a], [b]) => Number(a) - Number(b));
+        expect(told.map(([, , ...rest]) => rest.join(" "))).toEqual(["early put-if-there net/ipv6/conf/isp1/accept_ra 2", "early put net/ipv6/conf/all/forwarding 1"]);
+    });
+});
+
+describe("the units of systemd", () => {
+    const boot: Boot = { kind: "boot", phase: "forward" };
+    const on = (state: "there" | "missing" | "none") => planning({ boot: state });
+
+    it("are made where they are missing, shown as such, and no difference where there is no systemd", () => {
+        expect([commandsOf(bootKind.ensure(boot, on("missing"))), undoOf(bootKind.ensure(boot, on("missing")))]).toEqual([["boot on"], ["boot off"]]);
+        for (const state of ["there", "none"] as const) {
+            expect(bootKind.ensure(boot, on(state))).toEqual([]);
+            expect(bootKind.observed(boot, on(state).snapshot)).toEqual(bootKind.entries(boot));
+        }
+        expect(bootKind.observed(boot, on("missing").snapshot)).toEqual({});
+    });
+
+    it("go with the last object", () => {
+        expect(commandsOf(bootKind.remove(boot, on("there")))).toEqual(["boot off"]);
+        expect(bootKind.remove(boot, { ...on("there"), held: new Set([bootKind.key(boot)]) })).toEqual([]);
+        expect(bootKind.remove(boot, on("none"))).toEqual([]);
+    });
+
+    it("are part of every object", () => {
+        const inputs = { name: "inwards", table: "main", interface: "nvi0", backend: "rules", routes: [], rules: [], closed: true };
+        expect(renderedOf({ owner: OWNER, artifacts: resourceOf("route-table").render(inputs as never).artifacts })).toMatchObject({ "at boot": "restored" });
+    });
+});
