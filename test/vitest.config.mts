@@ -1,6 +1,16 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-import { SAMPLE } from "./vm/sample.mjs";
+import { MODULE_ONLY, SAMPLE } from "./vm/sample.mjs";
+
+const emulated = (backend: "rules" | "module") => ({
+    env: { NVI_TEST_ROUTER: process.env.NVI_TEST_ROUTER ?? "bookworm", NVI_TEST_PATIENCE: process.env.NVI_TEST_PATIENCE ?? "5", NVI_TEST_BACKEND: backend },
+    pool: "forks" as const,
+    // Two emulated machines on two processors are slower than one after the other.
+    maxWorkers: 1,
+    sequence: { groupOrder: 2 },
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+});
 
 export default defineConfig({
     root: fileURLToPath(new URL("..", import.meta.url)),
@@ -23,6 +33,7 @@ export default defineConfig({
                 test: {
                     name: "lab",
                     include: ["test/lab/**/*.test.ts", "test/e2e/**/*.test.ts"],
+                    exclude: MODULE_ONLY,
                     pool: "forks",
                     maxWorkers: 2,
                     // Not beside the unit tests: those would take the time that these have deadlines for.
@@ -31,21 +42,9 @@ export default defineConfig({
                     hookTimeout: 300_000,
                 },
             },
-            {
-                extends: true,
-                test: {
-                    name: "vm",
-                    // What the lab is for is shown again, with a whole Debian as the router.
-                    include: ["test/vm/**/*.test.ts", ...SAMPLE],
-                    env: { NVI_TEST_ROUTER: process.env.NVI_TEST_ROUTER ?? "bookworm", NVI_TEST_PATIENCE: process.env.NVI_TEST_PATIENCE ?? "5" },
-                    pool: "forks",
-                    // Two emulated machines on two processors are slower than one after the other.
-                    maxWorkers: 1,
-                    sequence: { groupOrder: 2 },
-                    testTimeout: 600_000,
-                    hookTimeout: 600_000,
-                },
-            },
+            // What the lab is for is shown again, with a whole Debian as the router, by either backend.
+            { extends: true, test: { ...emulated("rules"), name: "vm", include: ["test/vm/**/*.test.ts", ...SAMPLE] } },
+            { extends: true, test: { ...emulated("module"), name: "vm-module", include: [...SAMPLE, ...MODULE_ONLY], globalSetup: "test/vm/with-module.ts" } },
         ],
     },
 });

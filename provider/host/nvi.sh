@@ -46,8 +46,12 @@ end() {
 bounded() {
 	case $(type "$1" 2>/dev/null) in
 	*function*) "$@" ;;
-	*) if [ -n "$timeout" ]; then $timeout 60 "$@"; else "$@"; fi ;;
+	*) limited 60 "$@" ;;
 	esac
+}
+
+limited() { # SECONDS COMMAND...
+	if [ -n "$timeout" ]; then $timeout "$@"; else shift && "$@"; fi
 }
 
 new_work() {
@@ -347,9 +351,13 @@ commit() {
 	echo $(($(meta generation) + 1)) >"$ETC/generation.new" && mv "$ETC/generation.new" "$ETC/generation" && sync
 }
 
+dkms_install() { # VERSION
+	limited 600 dkms install -m nvi -v "$1" -k "$(uname -r)" --force
+}
+
 module_install() { # VERSION packages|as-is
 	if [ "$2" = packages ]; then
-		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dkms gcc make "linux-headers-$(uname -r)" >"$tx/apt" 2>&1 || {
+		DEBIAN_FRONTEND=noninteractive limited 600 apt-get install -y --no-install-recommends dkms gcc make "linux-headers-$(uname -r)" >"$tx/apt" 2>&1 || {
 			tail -n 15 "$tx/apt" >&2
 			return 1
 		}
@@ -365,7 +373,7 @@ module_install() { # VERSION packages|as-is
 		cp "$file" "$source/$name" || return
 	done
 	chmod -R a+rX "$source"
-	dkms install -m nvi -v "$1" -k "$(uname -r)" --force >"$tx/dkms" 2>&1 && return
+	dkms_install "$1" >"$tx/dkms" 2>&1 && return
 	{
 		tail -n 5 "$tx/dkms"
 		tail -n 20 "/var/lib/dkms/nvi/$1/build/make.log"
@@ -393,7 +401,7 @@ module_remove() { # VERSION
 }
 
 module_load() { # VERSION
-	modprobe nvi || {
+	limited 60 modprobe nvi || {
 		dmesg | tail -n 5 >&2
 		return 1
 	}
@@ -409,10 +417,10 @@ execute() { # WORD...
 	set) printf '%s\n' "$3" >"/sys/$2" ;;
 	module-install) module_install "$2" "$3" ;;
 	module-install-prebuilt) module_install_prebuilt "$2" ;;
-	module-restore) dkms install -m nvi -v "$2" -k "$(uname -r)" --force ;;
+	module-restore) dkms_install "$2" ;;
 	module-remove) module_remove "$2" ;;
 	module-load) module_load "$2" ;;
-	module-unload) modprobe -r nvi ;;
+	module-unload) limited 60 modprobe -r nvi ;;
 	boot) boot "$2" ;;
 	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	*)

@@ -93,7 +93,7 @@ function stepFailure(host: Host, object: string, by: ReadonlyMap<string, Section
     const command = text("failed-command").replaceAll("\t", " ");
     if (!command) return new NviError({ kind: "protocol", operation: `apply ${object}`, subject: host.label, reason: `the router's answer has no result (${[...by.keys()].join(", ") || "it is empty"})`, cure: "run `pulumi refresh` to see what is there" });
     const status = by.get("failed-command")!.exit;
-    const crashed = status > 128 ? ` (it was ended by signal ${status - 128})` : status === 124 ? " (it did not end within 60 seconds)" : "";
+    const crashed = status > 128 ? ` (it was ended by signal ${status - 128})` : status === 124 ? " (it did not end in time)" : "";
     return new NviError({
         kind: "tool",
         operation: `apply ${object}${isDryRun ? ", dry run" : `, step "${text("failed-step")}"`}`,

@@ -1,4 +1,5 @@
 /** Everything that tests and the demo take from the lab. */
+export type { BootHooks } from "./body";
 export { Lab, sshArguments, type LabOptions, type SshAccess } from "./lab";
 export { LabNode } from "./node";
 export { Capture } from "./capture";

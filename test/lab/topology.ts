@@ -152,12 +152,15 @@ function gateway(name: string, beyond4: string, beyond6: string, customer?: [str
   const node: NodeSpec = { name, sysctls: quiet(true), routes: [`default via ${beyond4}`, `::/0 via ${beyond6}`] };
   if (customer) {
     const [own4, own6] = customer;
+    // The router's own refusal of what comes late to its second uplink keeps the main table, two stages or not.
+    const late = name === "gw1" ? `ip saddr ${office.router.isp2v4} tcp flags & rst != 0 drop; ip6 saddr ${office.router.isp2v6} tcp flags & rst != 0 drop` : "";
     node.nft = `table inet isp {
       counter spoofed4 { }
       counter spoofed6 { }
       chain customer {
         type filter hook prerouting priority raw
         iifname != "cust" accept
+        ${late}
         ip saddr != ${own4} counter name spoofed4 drop
         ip6 saddr != { ${own6}, fe80::/10, :: } counter name spoofed6 drop
       }

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { diffDumps, probe } from "../../lab";
+import { MODULE_VERSION } from "../../../provider/model/module";
+import { expectOneScreen } from "../../unit/model/screen";
+import { officeInputs, officeProgram, routerArgs, setup, type Setup } from "../office";
+import { families, unspoofed } from "../traffic";
+
+/* The module as most will get it: built on the router. */
+
+const { prebuilt: _, ...inputs } = { ...officeInputs, backend: "module" } as typeof officeInputs & { prebuilt?: object };
+
+let office: Setup;
+let bare: string;
+beforeAll(async () => {
+    office = await setup((lab) => officeProgram(lab, inputs));
+    bare = await office.lab.dump();
+});
+afterAll(async () => await office?.stop());
+
+const onRouter = async (script: string): Promise<string> => (await office.lab.router.sh(script)).stdout.trim();
+/** DKMS logs what it does, and makes a key to sign with. */
+const changed = async (): Promise<string[]> => diffDumps(bare, await office.lab.dump()).filter((line) => !/ \/run\/nvi\b| \/var\/lib\/dkms(?:\/mok\.|$| )| \/var\/log\//.test(line));
+
+async function expectFailure(name: string, says: RegExp[]): Promise<void> {
+    const { code, all } = await office.stack.up([], { allowFailure: true, timeoutMs: 1_500_000 });
+    expect(code).not.toBe(0);
+    expectOneScreen(name, all, ["edge", ...says]);
+    expect(await changed()).toEqual([]);
+}
+
+describe("a module that can't be built: an error, and the router is as it was", () => {
+    it("the kernel's headers are missing", async () => {
+        const headers = '"/lib/modules/$(uname -r)/build"';
+        await onRouter(`mv ${headers} /root/build`);
+        await expectFailure("no headers", [/lacks what building the module needs: the headers of kernel \d/]);
+        await onRouter(`mv /root/build ${headers}`);
+    });
+
+    it("there is no DKMS", async () => {
+        await office.lab.hide("/usr/sbin/dkms");
+        await expectFailure("no dkms", [/lacks what building the module needs: dkms$/m]);
+        await office.lab.unhide("/usr/sbin/dkms");
+    });
+
+    it("the compiler fails", async () => {
+        await onRouter('real=$(readlink -f /usr/bin/gcc); mv "$real" "$real.real"; printf \'#!/bin/sh\\ncase "$*" in *ingress.c*) echo "ingress.c:1: error: the compiler has had enough" >&2; exit 1;; esac\\nexec "$0.real" "$@"\\n\' > "$real"; chmod 755 "$real"');
+        await expectFailure("the compiler fails", [/dkms/i, /the compiler has had enough/]);
+        await onRouter('real=$(readlink -f /usr/bin/gcc); mv "$real.real" "$real"');
+    });
+});
+
+describe("auto", () => {
+    const program = (backend: string): string => `const nvi = require("pulumi-nvi");
+const router = new nvi.Router("edge", ${JSON.stringify(routerArgs(office.lab))});
+const office = new nvi.TwoStageNat("office", { router, ...${JSON.stringify({ ...inputs, backend })} });
+exports.backend = office.backend;
+exports.facts = router.facts;
+`;
+
+    it("takes the module, builds it, and says so", async () => {
+        office.stack.write({ "index.js": program("auto") });
+        const { all } = await office.stack.up([], { timeoutMs: 1_500_000 });
+        expect(all).toMatch(/TwoStageNat office: backend module, because of the router: its kernel \S+ can load the module/);
+        expect(await office.stack.outputs()).toMatchObject({ backend: "module" });
+        expect(await onRouter(`dkms status nvi/${MODULE_VERSION} 2>/dev/null || dkms status`)).toMatch(/^nvi.*installed$/m);
+        expect(await onRouter("cat /sys/module/nvi/version")).toBe(MODULE_VERSION);
+        for (const words of families) await unspoofed(office.lab, async () => expect(await probe(office.lab.node("client"), { to: words.internet, port: 443 })).toMatchObject({ ok: true }));
+        expect(await onRouter("cat /sys/class/net/nvi0/statistics/tx_packets")).not.toBe("0");
+    });
+
+    it("says so in a preview too, and finds nothing to do", async () => {
+        expect((await office.stack.preview(["--refresh", "--expect-no-changes"])).all).toMatch(/backend module, because/);
+    });
+
+    it("destroy leaves nothing, DKMS included", async () => {
+        await office.stack.destroy([], { timeoutMs: 600_000 });
+        expect(await changed()).toEqual([]);
+        expect(await onRouter("dkms status")).not.toMatch(/nvi/);
+    });
+});
