@@ -4,12 +4,14 @@ import { stack, type Stack } from "./pulumi";
 /** What does the NVI's work in these tests; the module needs an emulated router, whose kernel can load it. */
 const { NVI_TEST_BACKEND: backend = "rules", NVI_TEST_MODULES: prebuilt } = process.env;
 
+const chosen = backend === "rules" ? {} : { backend, ...(prebuilt === undefined ? {} : { prebuilt: JSON.parse(prebuilt) as Record<string, string> }) };
+
 /** Where packets come back from the office's NVI. */
 export const farEnd = backend === "module" ? "nvi0" : "nvi0p";
 
 /** The office's uplinks and translations, as most tests have them. */
 export const officeInputs = {
-    ...(backend === "rules" ? {} : { backend, ...(prebuilt === undefined ? {} : { prebuilt: JSON.parse(prebuilt) as Record<string, string> }) }),
+    ...chosen,
     inside: ["lan0"],
     uplinks: {
         isp1: { addresses: ["198.51.100.2", "2001:db8:1::2"], gateway: "198.51.100.1", gateway6: "2001:db8:1::1" },
@@ -49,7 +51,7 @@ export function piecesProgram(lab: Lab): string {
     const stage1 = Object.fromEntries(Object.entries(uplinks).map(([name, { addresses }]) => [name, { addresses }]));
     return `const nvi = require("pulumi-nvi");
 const router = new nvi.Router("edge", ${JSON.stringify(routerArgs(lab))});
-const nvi0 = new nvi.Interface("nvi0", { router });
+const nvi0 = new nvi.Interface("nvi0", { router, ...${JSON.stringify(chosen)} });
 const mark = new nvi.IngressMark("mark", { router, interface: nvi0, nics: ["lan0", "isp1", "isp2"] });
 const inwards = new nvi.RouteTable("inwards", { router, interface: nvi0, table: "main", rules: [{ to: "10.0.0.0/24", priority: 1050 }, { to: "2001:db8:a::/64", priority: 1050 }] });
 const isp1 = ${table("isp1", 7101)};

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { icmpErrors, ping, probe, probeWithIcmp, seen, until, type LabNode, type Packet } from "../lab";
-import { officeInputs, officeProgram, setup, type Setup } from "./office";
+import { farEnd, officeInputs, officeProgram, setup, type Setup } from "./office";
 import { during, families, onUplinks, unspoofed, uplinks, withTable, type FamilyWords, type UplinkName } from "./traffic";
 
 /**
@@ -107,7 +107,7 @@ describe.each(families)("$family", (words) => {
     describe("unreachable", () => {
         it("tells the client that stage 2 has no route", async () => {
             const { stdout } = await office.lab.router.observe(["ip", words.family === "IPv4" ? "-4" : "-6", "rule", "show"]);
-            const table = new RegExp(`from ${words.isp1} iif nvi0p lookup (\\d+)`).exec(stdout)![1]!;
+            const table = new RegExp(`from ${words.isp1} iif ${farEnd} lookup (\\d+)`).exec(stdout)![1]!;
             const route = ["default", "via", words.gw1, "dev", "isp1", "table", table, "proto", "78"];
             await office.lab.router.observe(["ip", "route", "del", ...route]);
             try {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { office as addresses, ping, probe, probeMany, type LabNode } from "../lab";
-import { officeProgram, setup, type Setup } from "./office";
+import { farEnd, officeProgram, setup, type Setup } from "./office";
 import { drift, during, families, sources, tally, uplinks, type UplinkName } from "./traffic";
 
 let office: Setup;
@@ -16,7 +16,7 @@ const node = (name: string): LabNode => office.lab.node(name);
 /** The route table of an uplink, by the rule that leads there. */
 async function tableOf(uplink: UplinkName): Promise<string> {
     const { stdout } = await office.lab.router.observe(["ip", "rule", "show"]);
-    return new RegExp(`from ${addresses.router[`${uplink}v4`]} iif nvi0p lookup (\\d+)`).exec(stdout)![1]!;
+    return new RegExp(`from ${addresses.router[`${uplink}v4`]} iif ${farEnd} lookup (\\d+)`).exec(stdout)![1]!;
 }
 
 const forwarded = async (to: string) => (await probe(node("internet"), { to, port: 8080, timeoutMs: 1000 })).ok;

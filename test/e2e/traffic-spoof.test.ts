@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Capture, Flow, office as addresses, ping, probe, spoof, type LabNode, type Packet } from "../lab";
-import { officeInputs, officeProgram, setup, type Setup } from "./office";
+import { farEnd, officeInputs, officeProgram, setup, type Setup } from "./office";
 import { during, families, insideSources, onUplinks, sources, type FamilyWords } from "./traffic";
 
 let office: Setup;
@@ -82,9 +82,9 @@ describe.each(families)("an outsider's forged source in $family", (words) => {
     });
 });
 
-const breaks = [
+const breaks: [string, ...string[]][] = [
     ["nvi0 is down", "ip link set nvi0 down"],
-    ["nvi0p is down", "ip link set nvi0p down"],
+    ...(farEnd === "nvi0" ? [] : [["nvi0p is down", "ip link set nvi0p down"] as [string, string]]),
     ["the NAT stage's table is flushed", "nft flush table inet nvi_nat_office"],
     ["the NAT stage's table is deleted", "nft delete table inet nvi_nat_office"],
     ["all of nft is flushed", "nft flush ruleset"],
@@ -93,7 +93,7 @@ const breaks = [
 /** What a break took away, as a hand would put it back. */
 async function mend(): Promise<void> {
     await router().observe(["nft", "-f", "-"], { stdin: `flush ruleset\n${ruleset}` });
-    await router().observe(["sh", "-c", `ip link set nvi0 up; ip link set nvi0p up
+    await router().observe(["sh", "-c", `ip link set nvi0 up; ip link set ${farEnd} up
         ip route replace default via 169.254.77.1 dev nvi0 onlink table 7700 proto 78
         ip -6 route replace default via fe80::77 dev nvi0 onlink table 7700 proto 78`]);
 }

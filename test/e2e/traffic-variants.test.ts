@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ping, probe, probeMany, seen, type LabNode } from "../lab";
-import { officeInputs, officeProgram, setup, type Setup } from "./office";
+import { farEnd, officeInputs, officeProgram, setup, type Setup } from "./office";
 import { counted, drift, families, onUplinks, sources, tally, unspoofed, withTable, type FamilyWords } from "./traffic";
 
 /** Addresses beyond the office's own, and what translates them. */
@@ -123,7 +123,7 @@ describe.each(families)("$family", (words) => {
     it("marks the packets of a connection by the NIC that it came in on", async () => {
         const rendered = (await office.stack.outputs()).rendered as Record<string, string>;
         const mark = (nic: string) => new RegExp(`"${nic}" : (0x[0-9a-f]+)`).exec(rendered["nft nvi_mark_office ingress packet"]!)![1]!;
-        const count = (what: string, nic: string, match: string) => `iifname "nvi0p" ${match} meta mark and 0xffff == ${mark(nic)} counter comment "${what}"`;
+        const count = (what: string, nic: string, match: string) => `iifname "${farEnd}" ${match} meta mark and 0xffff == ${mark(nic)} counter comment "${what}"`;
         const there = `${words.ip} daddr ${words.internet}`;
         const chain = ["chain count {", "type filter hook forward priority 10",
             count("answers, isp1", "isp1", `${there} tcp sport 9000`), count("answers, lan0", "lan0", `${there} tcp sport 9000`),
@@ -158,7 +158,7 @@ describe("an uplink without addresses", () => {
         it("is named by refresh", async () => {
             const changed = Object.keys(await drift(office.stack));
             expect(changed).toEqual(expect.arrayContaining(["IPv4", "IPv6"].flatMap((family) => [
-                `${family.toLowerCase()} rule 1100 from <${family.toLowerCase()} of isp1> iif nvi0p`,
+                `${family.toLowerCase()} rule 1100 from <${family.toLowerCase()} of isp1> iif ${farEnd}`,
                 `nft nvi_nat_office uplink_isp1 uplinks.isp1 ${family}`,
                 `nft nvi_nat_office errors isp1 ${family} in`,
             ])));

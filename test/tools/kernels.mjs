@@ -28,7 +28,7 @@ try {
     for (const release of releases) {
         const since = Date.now();
         progress.step(`\nDebian ${release}`);
-        const result = await vitest(["--project", "vm", ...args], { env: { ...env, NVI_TEST_ROUTER: release }, become: becomeRoot() ?? [] });
+        const result = await vitest(["--project", "vm", "--project", "vm-module", ...args], { env: { ...env, NVI_TEST_ROUTER: release, NVI_TEST_FULL: "1" }, become: becomeRoot() ?? [] });
         results.push({ ...result, name: release, took: elapsed(since) });
         if (result.interrupted) break;
     }

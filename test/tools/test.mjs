@@ -17,6 +17,9 @@ import { vitest } from "./vitest.mjs";
 const args = process.argv.slice(2);
 const progress = createProgress(process.stdout);
 
+/** Once by each backend. */
+const ON_MACHINES = [...SAMPLE.rules, ...SAMPLE.module];
+
 /** @typedef {Awaited<ReturnType<typeof vitest>>} Run */
 
 try {
@@ -34,10 +37,10 @@ try {
 async function runAll() {
     const env = environment(await ensureEngine({ progress }));
     const noMachine = wantsMachines() ? await imageTrouble() : undefined;
-    const labs = noMachine ? ["lab"] : ["lab", "vm"];
+    const labs = noMachine ? ["lab"] : ["lab", "vm", "vm-module"];
     const become = becomeRoot() ?? [];
     const runs = await inProjects(become.length === 0 ? [["unit", ...labs]] : [["unit"], labs], env, become);
-    if (noMachine) runs.push({ status: 0, interrupted: undefined, counts: { passed: 0, failed: 0, skipped: tellSkipped(noMachine, ["vm"]) } });
+    if (noMachine) runs.push({ status: 0, interrupted: undefined, counts: { passed: 0, failed: 0, skipped: tellSkipped(noMachine, ON_MACHINES) } });
     return runs;
 }
 
@@ -72,8 +75,7 @@ async function imageTrouble() {
 /** Whether an emulated router is among what these arguments of vitest leave. */
 function wantsMachines() {
     const filters = args.filter((arg) => !arg.startsWith("-"));
-    const files = [...SAMPLE, ...testFiles("vm")];
-    return filters.length === 0 || filters.some((filter) => files.some((file) => file.includes(filter)));
+    return filters.length === 0 || filters.some((filter) => ON_MACHINES.some((file) => file.includes(filter)));
 }
 
 /**
@@ -82,7 +84,7 @@ function wantsMachines() {
  */
 function finish(runs, missing) {
     const counts = sum(runs.map((run) => run.counts));
-    if (missing) counts.skipped += tellSkipped(missing, ["lab", "e2e", "vm"]);
+    if (missing) counts.skipped += tellSkipped(missing, [...testFiles("lab"), ...testFiles("e2e").filter((file) => !file.startsWith("test/e2e/module/")), ...ON_MACHINES]);
     const status = runs.find((run) => run.status !== 0)?.status ?? 0;
     const nothing = counts.passed + counts.failed === 0;
     if (nothing) progress.step("No test ran, and that counts as a failure.");
@@ -90,9 +92,8 @@ function finish(runs, missing) {
     process.exitCode = status || (nothing ? 1 : 0);
 }
 
-/** @param {string} reason @param {string[]} suites */
-function tellSkipped(reason, suites) {
-    const files = suites.flatMap(testFiles);
+/** @param {string} reason @param {string[]} files */
+function tellSkipped(reason, files) {
     progress.step(`SKIPPED, each file counted as one test, because ${reason}:`);
     for (const file of files) progress.step(`  ${file}`);
     return files.length;

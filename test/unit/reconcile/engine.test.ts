@@ -162,6 +162,13 @@ describe("read", () => {
         expect(found.exists).toBe(true);
         expect(found.rendered).not.toHaveProperty("owner");
     });
+
+    it("takes nothing for proof that another object may have brought: sysctls, the module, the units of systemd", async () => {
+        const router = new FakeRouter();
+        router.broken = [section("module", "loaded\t0.1.0\ninstalled\t0.1.0\n"), section("boot", "there\n")];
+        const shared = object(forwarding, { kind: "module", phase: "device", version: "0.1.0", install: false }, { kind: "boot", phase: "forward" });
+        expect((await read(router, shared)).exists).toBe(false);
+    });
 });
 
 describe("remove", () => {
