@@ -9,6 +9,7 @@ export const volatileSysctls: RegExp[] = [
   /\.nf_conntrack_count$/, // connections that the tests themselves open
   /\.(tcp_ehash_entries|tcp_child_ehash_entries|udp_hash_entries|udp_child_hash_entries)$/, // sizes, not settings
   /^net\.ipv4\.tcp_fastopen_key$/, // made up at first use
+  /^net\.ipv4\.(inet_peer_threshold|tcp_mem|tcp_rmem|tcp_wmem|udp_mem|tcp_max_orphans)$/, // made of the memory that is free at boot
   /\.stable_secret$/, // unreadable until set
 ];
 
