@@ -31,6 +31,7 @@ const PACKAGES = {
     // The key with which Debian signs its packages comes along, for machines that are no Debian.
     mmdebstrap: "mmdebstrap debian-archive-keyring",
     "mkfs.ext4": "e2fsprogs",
+    debugfs: "e2fsprogs",
     xz: "xz-utils",
     perl: "perl",
 };

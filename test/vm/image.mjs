@@ -18,7 +18,7 @@ import { run, signalCode } from "../tools/run.mjs";
 export const RELEASES = ["bullseye", "bookworm", "trixie"];
 
 /** What building and running machines takes. */
-export const VM_TOOLS = ["qemu-system-x86_64", "qemu-img", "mmdebstrap", "mkfs.ext4", "busybox", "xz", "perl"];
+export const VM_TOOLS = ["qemu-system-x86_64", "qemu-img", "mmdebstrap", "mkfs.ext4", "debugfs", "busybox", "xz", "perl"];
 
 const RECIPE = join(dirname(fileURLToPath(import.meta.url)), "recipe");
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";

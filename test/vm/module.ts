@@ -1,40 +1,44 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
+import { tmpdir } from "node:os";
 import * as path from "node:path";
+import { chroot, run } from "../kernel/shell.mjs";
 import { cacheFolder } from "../tools/path.mjs";
-import { ensureImage, type Release } from "./image.mjs";
-import { startMachine } from "./standalone";
+import { ensureImage, type Image, type Release } from "./image.mjs";
 
 const SOURCE = path.join(__dirname, "../../provider/kernel/nvi");
 
 /**
- * The kernel module for a release's emulated router, built once on such a machine and kept in the cache: what DKMS does, which
- * has a test of its own, takes minutes of an emulated processor.
+ * The kernel module for a release's emulated router, kept in the cache. It is built with the router's own compiler and headers, but
+ * by this machine's processor: an emulated one takes minutes. What DKMS does there has a test of its own.
  *
  * @returns the file, by kernel release, as `prebuilt` wants it
  */
 export async function prebuiltModule(release: Release): Promise<Record<string, string>> {
-  const { kernelRelease: kernel } = await ensureImage(release);
-  const hash = createHash("sha256").update(kernel);
+  const image = await ensureImage(release);
+  const hash = createHash("sha256").update(image.kernelRelease);
   const files = fs.readdirSync(SOURCE).filter(name => /\.[ch]$|^Kbuild$|^Makefile$/.test(name)).sort();
   for (const name of files) hash.update(`${name}\n`).update(fs.readFileSync(path.join(SOURCE, name)));
-  const target = path.join(cacheFolder(), `nvi-${kernel}-${hash.digest("hex").slice(0, 16)}.ko`);
-  if (!fs.existsSync(target)) await build(release, files, target);
-  return { [kernel]: target };
+  const target = path.join(cacheFolder(), `nvi-${image.kernelRelease}-${hash.digest("hex").slice(0, 16)}.ko`);
+  if (!fs.existsSync(target)) build(image, files, target);
+  return { [image.kernelRelease]: target };
 }
 
-async function build(release: Release, files: string[], target: string): Promise<void> {
-  console.log(`building nvi.ko on Debian ${release}: ${target}`);
-  const { machine, stop } = await startMachine(release);
+/** The parts of the router's /usr that a compiler needs. */
+const NEEDED = ["bin", "sbin", "lib", "lib64", "libexec", "include", "src"];
+
+function build(image: Image, files: string[], target: string): void {
+  console.log(`building nvi.ko for Debian ${image.release}: ${target}`);
+  const root = fs.mkdtempSync(path.join(tmpdir(), "nvi-module-"));
   try {
-    const folder = path.join(machine.options.share, "nvi");
-    fs.mkdirSync(folder);
-    for (const name of files) fs.copyFileSync(path.join(SOURCE, name), path.join(folder, name));
-    // On the machine's own disk: the shared folder is slow.
-    await machine.sh("cp -r /etc/ssh/lab/nvi /root/nvi && make -s -C /root/nvi && cp /root/nvi/nvi.ko /etc/ssh/lab/nvi/", [], { timeoutMs: 300_000 });
-    fs.copyFileSync(path.join(folder, "nvi.ko"), `${target}.${process.pid}`);
+    for (const folder of ["usr", "proc", "nvi"]) fs.mkdirSync(path.join(root, folder));
+    for (const folder of NEEDED) run("debugfs", ["-R", `rdump /usr/${folder} ${root}/usr`, image.disk]);
+    for (const folder of ["bin", "sbin", "lib", "lib64"]) fs.symlinkSync(`usr/${folder}`, path.join(root, folder));
+    for (const name of files) fs.copyFileSync(path.join(SOURCE, name), path.join(root, "nvi", name));
+    chroot(root, `make -s -C /nvi KDIR=/lib/modules/${image.kernelRelease}/build`);
+    fs.copyFileSync(path.join(root, "nvi/nvi.ko"), `${target}.${process.pid}`);
     fs.renameSync(`${target}.${process.pid}`, target);
   } finally {
-    stop();
+    fs.rmSync(root, { recursive: true, force: true });
   }
 }

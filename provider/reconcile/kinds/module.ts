@@ -1,4 +1,5 @@
 import { binary, sources } from "../../kernel/payload";
+import { NviError } from "../../model/errors";
 import { unable } from "../../model/module";
 import type { Module, Rendered } from "../../syntax/artifact";
 import { order, type Kind, type Step } from "../kind";
@@ -47,11 +48,11 @@ export const moduleKind: Kind<Module> = {
     remove(module, { snapshot, saved, held }) {
         if (held.has(LABEL)) return [];
         const { loaded, installed } = snapshot.module;
-        const step = (label: string, command: string[], undo: string[], files?: Record<string, string>): Step[] =>
-            (label in saved ? [] : [{ order: order(module), label, do: [command], undo: [undo], files }]);
+        const step = (label: string, command: string[], ...undo: string[][]): Step[] => (label in saved ? [] : [{ order: order(module), label, do: [command], undo }]);
         return [
             ...(loaded === undefined ? [] : step(LABEL, ["module-unload"], ["module-load", loaded])),
-            ...(installed === undefined ? [] : step(`${LABEL} installed`, ["module-remove", installed], installCommand(module), filesOf(module, snapshot))),
+            // The last step of all: there is none after it whose failure would bring it back.
+            ...(installed === undefined ? [] : step(`${LABEL} installed`, ["module-remove", installed])),
         ];
     },
 };
@@ -61,10 +62,18 @@ const isOurs = (snapshot: Snapshot): boolean => snapshot.objects.some(({ manifes
 
 const installCommand = ({ version, prebuilt, install }: Module): string[] => (prebuilt ? ["module-install-prebuilt", version] : ["module-install", version, install ? "packages" : "as-is"]);
 
-/** A file that can't be read is told of in the step that needs it, and nothing has changed by then. */
-function filesOf({ prebuilt }: Module, { facts }: Snapshot): Record<string, string> {
+/** @throws NviError where the file that was given can't be read. */
+function filesOf({ prebuilt }: Module, { facts, router }: Snapshot): Record<string, string> {
     const path = prebuilt?.[facts.kernel ?? ""];
-    return path === undefined ? sources() : { "nvi.ko.base64": binary(path) };
+    if (path === undefined) return sources();
+    try {
+        return { "nvi.ko.base64": binary(path) };
+    } catch (error) {
+        throw new NviError({
+            kind: "invalid", operation: "read the prebuilt module", subject: router, reason: `${(error as Error).message}; nothing was changed`,
+            cure: `\`prebuilt\` names files of the machine that runs Pulumi: correct the path that it has for kernel ${facts.kernel}`,
+        });
+    }
 }
 
 /** Another version stays until everything else has been done, so that undoing can go back to it. */

@@ -50,6 +50,11 @@ describe("the module", () => {
         expect(moduleKind.observed(wanted, on(facts).snapshot)).toEqual({});
     });
 
+    it("whose file can't be read is an error that names it", () => {
+        const given = { ...wanted, prebuilt: { "6.1.0-56-amd64": "/nowhere/nvi.ko" } };
+        expect(() => moduleKind.ensure(given, on(facts))).toThrow(/read the prebuilt module: ENOENT.*\/nowhere\/nvi\.ko/);
+    });
+
     it("is refused where the router can't have it, in words", () => {
         expect(moduleKind.occupied(wanted, on({ ...facts, tools: ["gcc"] }).snapshot)).toBe("it lacks what building the module needs: dkms, make");
         expect(moduleKind.occupied(wanted, on(facts).snapshot)).toBeUndefined();
