@@ -372,7 +372,6 @@ module_install() { # VERSION packages|as-is
 		esac
 		cp "$file" "$source/$name" || return
 	done
-	chmod -R a+rX "$source"
 	dkms_install "$1" >"$tx/dkms" 2>&1 && return
 	{
 		tail -n 5 "$tx/dkms"
@@ -397,6 +396,7 @@ module_remove() { # VERSION
 	rmdir /var/lib/dkms/nvi 2>/dev/null
 	file=/lib/modules/$(uname -r)/updates/nvi.ko
 	if [ -e "$file" ]; then rm -f "$file" && depmod -a; fi
+	rmdir "${file%/*}" 2>/dev/null
 	return 0
 }
 
@@ -415,10 +415,11 @@ execute() { # WORD...
 	ip | nft | conntrack) (cd "$tx" && bounded "$@" </dev/null) ;;
 	put) printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	set) printf '%s\n' "$3" >"/sys/$2" ;;
-	module-install) module_install "$2" "$3" ;;
-	module-install-prebuilt) module_install_prebuilt "$2" ;;
-	module-restore) dkms_install "$2" ;;
-	module-remove) module_remove "$2" ;;
+	# Their files are for everybody to read, and are changed by tools that go by the umask.
+	module-install) (umask 022 && module_install "$2" "$3") ;;
+	module-install-prebuilt) (umask 022 && module_install_prebuilt "$2") ;;
+	module-restore) (umask 022 && dkms_install "$2") ;;
+	module-remove) (umask 022 && module_remove "$2") ;;
 	module-load) module_load "$2" ;;
 	module-unload) limited 60 modprobe -r nvi ;;
 	boot) boot "$2" ;;
