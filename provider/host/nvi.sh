@@ -372,6 +372,7 @@ module_install() { # VERSION packages|as-is
 		esac
 		cp "$file" "$source/$name" || return
 	done
+	chmod -R a+rX "$source"
 	dkms_install "$1" >"$tx/dkms" 2>&1 && return
 	{
 		tail -n 5 "$tx/dkms"
