@@ -103,6 +103,8 @@ export interface Rule extends Base {
     from?: string;
     to?: string;
     mark?: { value: number; mask: number };
+    /** The tunnel id that the module gives packets of stage 2. The reverse-path check's own lookups have none. */
+    tunnelId?: number;
     /** `lookup 7700`, or `unreachable`. */
     action: { table: number } | "unreachable";
     suppressPrefixLength?: number;

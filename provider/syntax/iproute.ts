@@ -30,6 +30,7 @@ function selectors(rule: Rule): string[] {
     if (rule.to) words.push("to", rule.to);
     if (rule.iif) words.push("iif", rule.iif);
     if (rule.mark) words.push("fwmark", `${hex(rule.mark.value)}/${hex(rule.mark.mask)}`);
+    if (rule.tunnelId !== undefined) words.push("tun_id", `${rule.tunnelId}`);
     return words;
 }
 
@@ -48,7 +49,7 @@ export interface ObservedRule extends Omit<Rule, "phase"> {
 
 /** Keys of a rule in `ip -N -j rule` that are understood here. */
 const RULE_KEYS = new Set([
-    "priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "fwmark", "fwmask", "table", "action", "protocol",
+    "priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "fwmark", "fwmask", "tun_id", "table", "action", "protocol",
     "suppress_prefixlen",
 ]);
 /** FR_ACT_UNREACHABLE in linux/fib_rules.h. */
@@ -75,6 +76,7 @@ export function parseRules(family: Family, json: string): ObservedRule[] {
             to: prefixOf(rule.dst, rule.dstlen),
             iif: text(rule.iif),
             mark,
+            ...(rule.tun_id === undefined ? {} : { tunnelId: Number(rule.tun_id) }),
             action: unreachable ? "unreachable" : { table: Number(rule.table) },
             suppressPrefixLength: suppress === undefined ? undefined : Number(suppress),
             protocol: Number(rule.protocol ?? 0),

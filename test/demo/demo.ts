@@ -1,6 +1,6 @@
 import { diffDumps, Lab } from "../lab";
 import { stack, type Stack } from "../e2e/pulumi";
-import { table } from "./table";
+import { table } from "../tools/table.mjs";
 import { sendTraffic } from "./traffic";
 
 const say = (text = ""): void => void process.stdout.write(`${text}\n`);

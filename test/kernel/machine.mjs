@@ -12,7 +12,7 @@ import { chroot, run } from "./shell.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 const source = join(here, "../../provider/kernel/nvi");
 
-const TOOLS = ["ip", "tc", "bridge", "ss", "nft", "conntrack", "iperf3", "ping", "ethtool", "kmod", "wg", "socat", "dash"];
+const TOOLS = ["ip", "tc", "bridge", "ss", "nft", "conntrack", "iperf3", "ping", "ethtool", "kmod", "wg", "socat", "dash", "flock", "timeout"];
 const MODULES = ["kernel/net", "kernel/drivers/net", "kernel/lib", "kernel/crypto", "kernel/arch/x86/crypto", "kernel/fs/fuse"];
 
 // The tools with their libraries, and the kernel's modules. A kernel that has all built in comes without.
@@ -110,7 +110,7 @@ function build({ base, headers, tree }) {
 /**
  * The initrd of one run: what the kernel needs, the module, and the tests.
  * @param {Kernel} kernel
- * @param {Record<string, string>} settings written to /test/<name>
+ * @param {Record<string, string | Buffer>} settings written to /test/<name>
  */
 export function initrd(kernel, settings) {
     const archive = join(mkdtempSync(join(tmpdir(), "nvi-kernel-")), "initrd.cpio");
@@ -127,17 +127,21 @@ export function initrd(kernel, settings) {
     return archive;
 }
 
+const PROCESSORS = ["-cpu", "max", "-accel", "tcg,thread=multi", "-smp", "2"];
+
 /**
  * @param {Kernel} kernel @param {string} archive @param {(line: string) => void} print
- * @param {{ seconds: number }} limit
+ * @param {{ seconds: number, processors?: string[], append?: string }} options qemu's arguments for the processors, and more
+ *   of the kernel's
  * @returns {Promise<boolean>} whether it powered itself off in time
  */
-export function boot(kernel, archive, print, { seconds }) {
-    const append = "console=ttyS0 loglevel=5 panic=-1 oops=panic printk.time=1 net.ifnames=0";
-    const machine = ["-M", "q35", "-cpu", "max", "-accel", "tcg,thread=multi", "-smp", "2", "-m", kernel.name === "debug" ? "2560" : "1280"];
+export function boot(kernel, archive, print, { seconds, processors = PROCESSORS, append = "" }) {
+    const command = `console=ttyS0 loglevel=5 panic=-1 oops=panic printk.time=1 net.ifnames=0 ${append}`;
+    const machine = ["-M", "q35", ...processors, "-m", kernel.name === "debug" ? "2560" : "1280"];
     const quiet = ["-nographic", "-no-reboot", "-nic", "none", "-monitor", "none", "-serial", "stdio"];
-    const args = ["-n", "2", "qemu-system-x86_64", ...machine, ...quiet, "-kernel", kernel.image, "-initrd", archive, "-append", append];
-    const child = spawn("nice", args, { stdio: ["ignore", "pipe", "inherit"] });
+    // A machine that nobody reads from any more ends.
+    const args = ["--pdeathsig", "KILL", "nice", "-n", "2", "qemu-system-x86_64", ...machine, ...quiet, "-kernel", kernel.image, "-initrd", archive, "-append", command];
+    const child = spawn("setpriv", args, { stdio: ["ignore", "pipe", "inherit"] });
     return new Promise((resolve, reject) => {
         let timely = true;
         let rest = "";

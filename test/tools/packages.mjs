@@ -24,6 +24,7 @@ const PACKAGES = {
     busybox: "busybox",
     unshare: "util-linux",
     nsenter: "util-linux",
+    setpriv: "util-linux",
     nc: "netcat-openbsd",
     socat: "socat",
     "qemu-system-x86_64": "qemu-system-x86",
@@ -33,6 +34,8 @@ const PACKAGES = {
     "mkfs.ext4": "e2fsprogs",
     debugfs: "e2fsprogs",
     xz: "xz-utils",
+    cpio: "cpio",
+    gcc: "gcc libc6-dev",
     perl: "perl",
 };
 

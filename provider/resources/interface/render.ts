@@ -11,6 +11,9 @@ import { farEnd, type InterfaceInputs } from "./schema";
 /** How far from the first to the last priority of stage 2; route tables have those between. */
 export const STAGE2_SPAN = 900;
 
+/** Any number but 0, which is none. */
+const TUNNEL_ID = 78;
+
 export function render(inputs: InterfaceInputs): Desired {
     const { name } = inputs;
     const peer = farEnd(name, inputs.backend);
@@ -21,7 +24,7 @@ export function render(inputs: InterfaceInputs): Desired {
         ...sysctls(name, peer),
         { kind: "address", phase: "device", device: peer, prefix: inputs.address },
         table(name, peer),
-        ...FAMILIES.flatMap((family) => edgeRules(family, peer, inputs.priority)),
+        ...FAMILIES.flatMap((family) => edgeRules(family, peer, inputs)),
     ];
     return { artifacts, nics: [], diverted: [], crossing: { device: name, peer } };
 }
@@ -37,6 +40,7 @@ function ofModule({ name, installPackages, prebuilt }: InterfaceInputs): (Module
         { kind: "module", phase: "device", version: MODULE_VERSION, ...files, install: installPackages },
         setting("reinject", "self"),
         setting("ingress", "mark"),
+        setting("tun_id", `${TUNNEL_ID}`),
     ];
 }
 
@@ -70,12 +74,15 @@ function table(device: string, peer: string): Table {
 
 /**
  * The first and the last rule of stage 2. What has not been through the NAT stage goes nowhere; what no route
- * table claims goes by the main table, so that connections older than the NAT stage go on.
+ * table claims goes by the main table, so that connections older than the NAT stage go on. Where stage 1 sends to the device
+ * that stage 2 receives on, the reverse-path check of a real NIC looks up the way back as if the answer came in there
+ * (net/ipv4/fib_frontend.c, __fib_validate_source): without a mark, so that "unreachable" would make a martian of every packet.
  */
-function edgeRules(family: 4 | 6, peer: string, priority: number): Rule[] {
+function edgeRules(family: 4 | 6, peer: string, { backend, priority }: InterfaceInputs): Rule[] {
     const base = { kind: "rule", phase: "stage2", family, iif: peer } as const;
+    const received = backend === "module" ? { tunnelId: TUNNEL_ID } : {};
     return [
-        { ...base, priority, mark: { value: 0, mask: TRANSLATED }, action: "unreachable" },
+        { ...base, priority, mark: { value: 0, mask: TRANSLATED }, ...received, action: "unreachable" },
         { ...base, priority: priority + STAGE2_SPAN, action: { table: MAIN_TABLE } },
     ];
 }

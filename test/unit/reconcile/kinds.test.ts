@@ -6,8 +6,8 @@ import { routesKind } from "../../../provider/reconcile/kinds/routes";
 import { ruleKind } from "../../../provider/reconcile/kinds/rule";
 import { sysctlKind } from "../../../provider/reconcile/kinds/sysctl";
 import type { ObservedLink } from "../../../provider/reconcile/snapshot";
-import type { Address, Link, Route, Routes, Sysctl } from "../../../provider/syntax/artifact";
-import type { ObservedRoute, ObservedRule } from "../../../provider/syntax/iproute";
+import type { Address, Link, Route, Routes, Rule, Sysctl } from "../../../provider/syntax/artifact";
+import { parseRules, type ObservedRoute, type ObservedRule } from "../../../provider/syntax/iproute";
 import { commandsOf as done, planning as context, undoOf as undone, upLink as up } from "./planning";
 import { diversion } from "./things";
 
@@ -67,6 +67,13 @@ describe("rules", () => {
 
     it("only ours go", () => {
         expect(done(ruleKind.remove(diversion, found({}, { protocol: 3 }, { other: true })))).toEqual(["ip -4 rule del priority 2000 iif lan0 lookup 7700 protocol 78"]);
+    });
+
+    it("one of the module is read as it was written, and differs from one without its tunnel id", () => {
+        const wanted: Rule = { kind: "rule", phase: "stage2", family: 4, priority: 1000, iif: "nvi0", mark: { value: 0, mask: 0x10000 }, tunnelId: 78, action: "unreachable" };
+        const listed = (more: object) => context({ rules: parseRules(4, JSON.stringify([{ priority: 1000, src: "all", iif: "nvi0", fwmark: "0", fwmask: "0x10000", action: "7", protocol: "78", ...more }])) });
+        expect(ruleKind.ensure(wanted, listed({ tun_id: 78 }))).toEqual([]);
+        expect(done(ruleKind.ensure(wanted, listed({})))).toEqual(["ip -4 rule add priority 1000 iif nvi0 fwmark 0x0/0x10000 tun_id 78 unreachable protocol 78"]);
     });
 });
 
