@@ -1,5 +1,5 @@
 // @ts-check
-// The file system of a Debian release: its kernel, headers, compiler and network tools. Made once, kept in the user's cache.
+// The file system of a Debian release: its kernel, headers, compiler and network tools. One more has the emulator. Made once, kept in the user's cache.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
@@ -28,18 +28,22 @@ const RELEASES = {
 
 export const releases = Object.keys(RELEASES);
 
+/** @type {typeof RELEASES} */
+const ROOTS = { ...RELEASES, emulator: { suite: "trixie", packages: ["qemu-system-x86"] } };
+
 export const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "pulumi-nvi");
 
 /** @param {unknown} value */
 export const digest = (value) => createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);
 
-/** @param {string} version */
-export function root(version) {
-    const release = RELEASES[version];
-    if (!release) throw new Error(`no root for kernel ${version}`);
-    const { suite, packages } = release;
+/** @param {string} name */
+export function root(name) {
+    const wanted = ROOTS[name];
+    if (!wanted) throw new Error(`no root for ${name}`);
+    const { suite, packages } = wanted;
     const path = join(cache, `root-${suite}-${digest([MIRROR, suite, packages])}`);
     if (existsSync(path)) return path;
+    console.log(`# fetches the packages of ${name} into ${path}`);
     const made = `${path}.${process.pid}`;
     mkdirSync(cache, { recursive: true });
     try {

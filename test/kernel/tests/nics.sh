@@ -83,8 +83,9 @@ else
     skip "WireGuard" "not in this kernel"
 fi
 
-R socat UDP4:10.0.1.2:9000,bind=10.0.1.1:9000 TUN,tun-name=tun0,iff-no-pi,iff-up 2>/tmp/socat.R &
-A socat UDP4:10.0.1.1:9000,bind=10.0.1.2:9000 TUN,tun-name=tun0,iff-no-pi,iff-up 2>/tmp/socat.A &
+# Not UDP4, which ends when the other end is not there yet.
+R socat UDP4-DATAGRAM:10.0.1.2:9000,bind=10.0.1.1:9000 TUN,tun-name=tun0,iff-no-pi,iff-up 2>/tmp/socat.R &
+A socat UDP4-DATAGRAM:10.0.1.1:9000,bind=10.0.1.2:9000 TUN,tun-name=tun0,iff-no-pi,iff-up 2>/tmp/socat.A &
 if within 50 ip -n A link show tun0 >/dev/null && within 50 ip -n R link show tun0 >/dev/null; then
     end tun0 8
     ip -n A -4 route replace 10.0.2.0/24 dev tun0
