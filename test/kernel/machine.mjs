@@ -19,8 +19,8 @@ const MODULES = ["kernel/net", "kernel/drivers/net", "kernel/lib", "kernel/crypt
 const COLLECT = `set -e
 mkdir -p /out/bin /out/sbin /out/lib /out/proc /out/sys /out/dev /out/run /out/tmp /out/etc /out/root /out/var
 cp -L "$(command -v busybox)" /out/bin/busybox
-for tool in ${TOOLS.join(" ")}; do
-    path=$(command -v $tool)
+for tool in ${TOOLS.join(" ")} pppd; do
+    if ! path=$(command -v $tool); then [ $tool = pppd ] && continue; exit 1; fi
     cp -L $path /out/bin/$tool
     for lib in $(ldd $path | grep -o '/[^ ]*'); do mkdir -p /out\${lib%/*}; cp -L $lib /out$lib; done
 done

@@ -12,7 +12,7 @@ const BUILD = ["gcc", "make"];
 const TOOLS = ["kmod", "busybox-static", "iproute2", "nftables", "conntrack", "iperf3", "iputils-ping", "ethtool"];
 const PEERS = ["wireguard-tools", "socat"];
 
-// The debug kernel is built in trixie's root, whose source has more of the debug options than bookworm's.
+// The debug kernel is built in trixie's root, whose source has more of the debug options than bookworm's. It alone knows PPP.
 const KERNEL_BUILD = ["linux-source-6.12", "flex", "bison", "bc", "libelf-dev", "libssl-dev", "xz-utils", "cpio", "python3-minimal"];
 
 /** @param {string} name */
@@ -23,7 +23,7 @@ const kernel = (name) => [`linux-image-${name}`, `linux-headers-${name}`];
 const RELEASES = {
     "5.10": { suite: "bullseye", packages: [...kernel("5.10.0-46-cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS] },
     "6.1": { suite: "bookworm", packages: [...kernel("cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS] },
-    "6.12": { suite: "trixie", packages: [...kernel("cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS, ...KERNEL_BUILD] },
+    "6.12": { suite: "trixie", packages: [...kernel("cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS, "ppp", ...KERNEL_BUILD] },
 };
 
 export const releases = Object.keys(RELEASES);
