@@ -20,6 +20,7 @@ end() {
 passes() {
     router_address "${4:-$2}" "$3"
     enter "$2"
+    [ $# = 3 ] || enter "$4"
     R nft add rule inet nvi nat oifname nvi0 ip saddr "10.0.$3.0/24" snat ip to 10.0.2.1
     R nft add rule inet nvi nat oifname nvi0 ip6 saddr "fd0$3::/64" snat ip6 to fd02::1
     sent=$(statistic tx_packets)
@@ -55,14 +56,15 @@ end q0 5
 passes "bond" bond0 5
 ip -n A link set q0 down
 
-# The VRF is the device that the stack receives on; its table is where the way back is.
+# Packets come back on the VRF. In stage 1, IPv4's rules see the port on some kernels and the VRF on others, IPv6's the VRF.
+# The way back is in the VRF's table.
 ip link add v0 netns A type veth peer name port1 netns R
 if ip -n R link add vrf0 type vrf table 400; then
     ip -n R link set vrf0 up
     R sysctl -qw net.ipv4.conf.vrf0.accept_local=1 net.ipv4.conf.vrf0.rp_filter=0
     ip -n R link set port1 master vrf0
-    ip -n R -4 rule add pref 5 to 10.0.9.0/24 lookup 400
-    ip -n R -6 rule add pref 5 to fd09::/64 lookup 400
+    ip -n R -4 rule add pref 5 iif eth1 tun_id 78 to 10.0.9.0/24 lookup 400
+    ip -n R -6 rule add pref 5 iif eth1 tun_id 78 to fd09::/64 lookup 400
     end v0 9
     passes "VRF" vrf0 9 port1
 else
