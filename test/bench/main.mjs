@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { cacheFolder, nodeFirst, root, toolPath } from "../tools/path.mjs";
+import { emulatorVersion } from "../kernel/machine.mjs";
 import { becomeRoot, namespaceTrouble } from "../tools/privilege.mjs";
 import { createProgress, elapsed } from "../tools/progress.mjs";
 import { ended, signalCode } from "../tools/run.mjs";
@@ -23,7 +24,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const RESULTS = join(here, "results.json");
 
 const TOOLS = ["nft", "ip", "iperf3", "ping", "sysctl", "unshare", "setpriv", "gcc"];
-const EMULATION_TOOLS = ["qemu-system-x86_64", "mmdebstrap", "cpio"];
+const EMULATION_TOOLS = ["mmdebstrap", "cpio"];
 
 const PLAIN = ["direct", "forward", "nat", "double", "rules"];
 const PEER = "nat";
@@ -73,7 +74,7 @@ async function bench() {
     if (places.includes("host")) rows.push(...(await measureHost(files, effort)));
     if (places.includes("emulated")) {
         const { kernel, rows: more } = await measureEmulated(files, effort);
-        emulation = { qemu: execFileSync("qemu-system-x86_64", ["--version"], { encoding: "utf8" }).split("\n")[0], emulatedKernel: kernel };
+        emulation = { qemu: emulatorVersion(), emulatedKernel: kernel };
         rows.push(...more);
     }
     const report = { machine: { ...machine, ...emulation }, effort, rows };

@@ -10,7 +10,7 @@ import { chroot } from "./shell.mjs";
 const config = join(dirname(fileURLToPath(import.meta.url)), "debug.config");
 
 // Options that the source lacks vanish silently: those that the tests rest on are looked for afterwards.
-const NEEDED = ["KASAN", "PROVE_LOCKING", "PROVE_RCU", "DEBUG_KMEMLEAK", "DEBUG_NET", "NET_DEV_REFCNT_TRACKER", "NF_CONNTRACK_MARK", "WIREGUARD"];
+const NEEDED = ["KASAN", "PROVE_LOCKING", "PROVE_RCU", "DEBUG_KMEMLEAK", "DEBUG_NET", "NET_DEV_REFCNT_TRACKER", "NF_CONNTRACK_MARK", "WIREGUARD", "NET_VRF", "TUN", "PPP_ASYNC"];
 
 const BUILD = `set -e
 cd /build
@@ -28,6 +28,7 @@ export function debugKernel() {
     const path = join(cache, `kernel-debug-${id}`);
     const done = join(path, ".done");
     if (!existsSync(done)) {
+        console.log(`# builds the debug kernel in ${path}: an hour on two processors`);
         rmSync(path, { recursive: true, force: true });
         mkdirSync(path, { recursive: true });
         copyFileSync(config, join(base, "debug.config"));

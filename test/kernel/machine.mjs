@@ -3,11 +3,11 @@
 import { spawn } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { debugKernel } from "./debug.mjs";
 import { cache, digest, root } from "./root.mjs";
-import { chroot, run } from "./shell.mjs";
+import { chroot, inRoot, run } from "./shell.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const source = join(here, "../../provider/kernel/nvi");
@@ -19,8 +19,8 @@ const MODULES = ["kernel/net", "kernel/drivers/net", "kernel/lib", "kernel/crypt
 const COLLECT = `set -e
 mkdir -p /out/bin /out/sbin /out/lib /out/proc /out/sys /out/dev /out/run /out/tmp /out/etc /out/root /out/var
 cp -L "$(command -v busybox)" /out/bin/busybox
-for tool in ${TOOLS.join(" ")}; do
-    path=$(command -v $tool)
+for tool in ${TOOLS.join(" ")} pppd; do
+    if ! path=$(command -v $tool); then [ $tool = pppd ] && continue; exit 1; fi
     cp -L $path /out/bin/$tool
     for lib in $(ldd $path | grep -o '/[^ ]*'); do mkdir -p /out\${lib%/*}; cp -L $lib /out$lib; done
 done
@@ -127,7 +127,18 @@ export function initrd(kernel, settings) {
     return archive;
 }
 
+/**
+ * The emulated processors run in parallel, which is what the tests are about. QEMU before 8.1 cannot do that: it translates
+ * code while another processor writes to it (mended by its commit deba78709ae8), so that breakpoints that the kernel sets for
+ * a moment, as it switches a static key, stay. Seen with 7.2 and no module but veth, under its traffic, as rps_cpus was
+ * switched: "Oops: int3" in netif_rx_internal() within three seconds, three times of three. With 7.2 and thread=single, and
+ * with 10.0 in parallel: 3,000 and 2,000 switches and no oops. So the emulator is not the host's.
+ */
 const PROCESSORS = ["-cpu", "max", "-accel", "tcg,thread=multi", "-smp", "2"];
+/** What the emulator calls itself. */
+export const emulatorVersion = () => chroot(root("emulator"), "qemu-system-x86_64 --version").split("\n")[0] ?? "";
+
+const QUIET = ["-nographic", "-no-reboot", "-nic", "none", "-monitor", "none", "-serial", "stdio"];
 
 /**
  * @param {Kernel} kernel @param {string} archive @param {(line: string) => void} print
@@ -137,11 +148,11 @@ const PROCESSORS = ["-cpu", "max", "-accel", "tcg,thread=multi", "-smp", "2"];
  */
 export function boot(kernel, archive, print, { seconds, processors = PROCESSORS, append = "" }) {
     const command = `console=ttyS0 loglevel=5 panic=-1 oops=panic printk.time=1 net.ifnames=0 ${append}`;
-    const machine = ["-M", "q35", ...processors, "-m", kernel.name === "debug" ? "2560" : "1280"];
-    const quiet = ["-nographic", "-no-reboot", "-nic", "none", "-monitor", "none", "-serial", "stdio"];
+    const files = ["-kernel", `/kernel/${basename(kernel.image)}`, "-initrd", `/initrd/${basename(archive)}`];
+    const machine = ["qemu-system-x86_64", "-M", "q35", ...processors, "-m", kernel.name === "debug" ? "2560" : "1280", ...QUIET, ...files, "-append", command];
+    const inside = inRoot(root("emulator"), machine, { "/kernel": dirname(kernel.image), "/initrd": dirname(archive) });
     // A machine that nobody reads from any more ends.
-    const args = ["--pdeathsig", "KILL", "nice", "-n", "2", "qemu-system-x86_64", ...machine, ...quiet, "-kernel", kernel.image, "-initrd", archive, "-append", command];
-    const child = spawn("setpriv", args, { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", inside.command, ...inside.args], { env: inside.env, stdio: ["ignore", "pipe", "inherit"] });
     return new Promise((resolve, reject) => {
         let timely = true;
         let rest = "";

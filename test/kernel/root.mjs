@@ -1,5 +1,5 @@
 // @ts-check
-// The file system of a Debian release: its kernel, headers, compiler and network tools. Made once, kept in the user's cache.
+// The file system of a Debian release: its kernel, headers, compiler and network tools. One more has the emulator. Made once, kept in the user's cache.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
@@ -12,7 +12,7 @@ const BUILD = ["gcc", "make"];
 const TOOLS = ["kmod", "busybox-static", "iproute2", "nftables", "conntrack", "iperf3", "iputils-ping", "ethtool"];
 const PEERS = ["wireguard-tools", "socat"];
 
-// The debug kernel is built in trixie's root, whose source has more of the debug options than bookworm's.
+// The debug kernel is built in trixie's root, whose source has more of the debug options than bookworm's. It alone knows PPP.
 const KERNEL_BUILD = ["linux-source-6.12", "flex", "bison", "bc", "libelf-dev", "libssl-dev", "xz-utils", "cpio", "python3-minimal"];
 
 /** @param {string} name */
@@ -23,23 +23,27 @@ const kernel = (name) => [`linux-image-${name}`, `linux-headers-${name}`];
 const RELEASES = {
     "5.10": { suite: "bullseye", packages: [...kernel("5.10.0-46-cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS] },
     "6.1": { suite: "bookworm", packages: [...kernel("cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS] },
-    "6.12": { suite: "trixie", packages: [...kernel("cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS, ...KERNEL_BUILD] },
+    "6.12": { suite: "trixie", packages: [...kernel("cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS, "ppp", ...KERNEL_BUILD] },
 };
 
 export const releases = Object.keys(RELEASES);
+
+/** @type {typeof RELEASES} */
+const ROOTS = { ...RELEASES, emulator: { suite: "trixie", packages: ["qemu-system-x86"] } };
 
 export const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "pulumi-nvi");
 
 /** @param {unknown} value */
 export const digest = (value) => createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16);
 
-/** @param {string} version */
-export function root(version) {
-    const release = RELEASES[version];
-    if (!release) throw new Error(`no root for kernel ${version}`);
-    const { suite, packages } = release;
+/** @param {string} name */
+export function root(name) {
+    const wanted = ROOTS[name];
+    if (!wanted) throw new Error(`no root for ${name}`);
+    const { suite, packages } = wanted;
     const path = join(cache, `root-${suite}-${digest([MIRROR, suite, packages])}`);
     if (existsSync(path)) return path;
+    console.log(`# fetches the packages of ${name} into ${path}`);
     const made = `${path}.${process.pid}`;
     mkdirSync(cache, { recursive: true });
     try {

@@ -1,6 +1,7 @@
 // @ts-check
-// node test/kernel/run.mjs [--kernel 6.1|6.12|5.10|debug] [--stress N] [--seed N] [test...]
-// Builds nvi.ko for a kernel and runs the tests on it, in an emulated machine.
+// node test/kernel/run.mjs [--kernel 6.1|6.12|5.10|debug] [--stress N] [--seed N] [--minutes M] [test...]
+// Builds nvi.ko for a kernel and runs the tests on it, in an emulated machine. The minutes are the machine's, an end
+// for what hangs; the stress run ends in time by itself and tells how far it came.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,17 +21,21 @@ const { values, positionals } = parseArgs({
         kernel: { type: "string", default: "6.1" },
         stress: { type: "string" },
         seed: { type: "string", default: "1" },
-        minutes: { type: "string", default: "15" },
+        minutes: { type: "string" },
     },
 });
 
 const version = /^PACKAGE_VERSION="(.*)"$/m.exec(readFileSync(join(here, "../../provider/kernel/nvi/dkms.conf"), "utf8"))?.[1] ?? "";
+
+const minutes = Number(values.minutes ?? (values.kernel === "debug" ? 60 : 20));
+const QUIET_SECONDS = 60;
 
 const known = [...releases, "debug"];
 const chosen = positionals.length ? positionals : values.stress ? ["stress"] : tests.filter((name) => name !== "stress");
 const unknown = chosen.filter((name) => !tests.includes(name));
 
 if (!known.includes(values.kernel)) fail(`no kernel ${values.kernel}: ${known.join(", ")}`);
+else if (!(minutes > 0)) fail(`no time: ${values.minutes}`);
 else if (unknown.length) fail(`no test ${unknown.join(", ")}: ${tests.join(", ")}`);
 else await main();
 
@@ -45,19 +50,33 @@ async function main() {
     /** @type {string[]} */
     const trouble = [];
     let ended = false;
-    const settings = { names: `${chosen.join("\n")}\n`, stress: values.stress ?? "1000", seed: values.seed, version };
+    let scanned = false;
+    let operations = "";
+    let last = "nothing yet";
+    const settings = { names: `${chosen.join("\n")}\n`, stress: values.stress ?? "1000", seed: values.seed, minutes: `${minutes}`, version };
     const machine = kernel(values.kernel);
-    const timely = await boot(machine, initrd(machine, settings), (line) => {
+    const archive = initrd(machine, settings);
+    const begun = Date.now();
+    const seconds = () => Math.round((Date.now() - begun) / 1000);
+    const quiet = setInterval(() => console.log(`# ${seconds()} s, and nothing new after: ${last}`), QUIET_SECONDS * 1000);
+    const timely = await boot(machine, archive, (line) => {
         console.log(line);
+        quiet.refresh();
+        last = line;
         if (/^ok .*# SKIP/.test(line)) counts.skipped++;
         else if (/^ok /.test(line)) counts.passed++;
         else if (/^not ok /.test(line)) counts.failed++;
         else if (line === "# the end") ended = true;
+        else if (/^# memory: [1-9]/.test(line)) scanned = true;
+        else if (/^# stress: /.test(line)) operations = `, ${line.slice("# stress: ".length)}`;
         else if (TROUBLE.test(line)) trouble.push(line);
-    }, { seconds: Number(values.minutes) * 60 });
-    if (!timely) trouble.push(`not done after ${values.minutes} minutes`);
-    else if (!ended) trouble.push("the machine ended before the tests did");
+    }, { seconds: minutes * 60 });
+    clearInterval(quiet);
+    if (!timely) trouble.push(`not done after ${minutes} minutes, the last line: ${last}`);
+    else if (!ended) trouble.push(`the machine ended before the tests did, after: ${last}`);
+    else if (values.kernel === "debug" && !scanned) trouble.push("nobody looked for leaked memory");
     for (const line of trouble.slice(0, 20)) console.log(`! ${line}`);
-    console.log(`kernel ${values.kernel}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped, ${trouble.length} complaints`);
-    if (counts.failed || trouble.length || !counts.passed) process.exitCode = 1;
+    const { passed, failed, skipped } = counts;
+    console.log(`kernel ${values.kernel}: ${passed} passed, ${failed} failed, ${skipped} skipped, ${trouble.length} complaints, ${seconds()} s${operations}`);
+    if (failed || trouble.length || !passed) process.exitCode = 1;
 }

@@ -17,17 +17,30 @@ export function run(command, args, options = {}) {
 }
 
 /**
- * Runs a script in a root, with directories of the host bound into it; the mounts vanish with the script.
+ * A command in a root, with directories of the host bound into it; the mounts vanish with the command.
  * @param {string} root
- * @param {string} script
- * @param {Record<string, string>} [binds] where in the root, and what of the host
+ * @param {string[]} command
+ * @param {Record<string, string>} binds where in the root, and what of the host
  */
-export function chroot(root, script, binds = {}) {
+export function inRoot(root, command, binds) {
     const mounts = Object.entries({ "/dev": "/dev", ...binds }).flatMap(([to, from]) => [
         `mkdir -p "${root}${to}"`,
         `mount --bind "${from}" "${root}${to}"`,
     ]);
-    const all = ["set -e", ...mounts, `mount -t proc proc "${root}/proc"`, `exec nice -n 2 chroot "${root}" /bin/sh -c "$SCRIPT"`];
-    const env = { PATH: process.env.PATH, SCRIPT: script, LC_ALL: "C" };
-    return run("unshare", ["--mount", "--propagation", "private", "sh", "-c", all.join("\n")], { env });
+    const all = ["set -e", ...mounts, `mount -t proc proc "${root}/proc"`, `exec nice -n 2 chroot "${root}" "$@"`];
+    return {
+        command: "unshare",
+        args: ["--mount", "--propagation", "private", "sh", "-c", all.join("\n"), "sh", ...command],
+        env: { PATH: process.env.PATH, LC_ALL: "C" },
+    };
+}
+
+/**
+ * @param {string} root
+ * @param {string} script
+ * @param {Record<string, string>} [binds]
+ */
+export function chroot(root, script, binds = {}) {
+    const { command, args, env } = inRoot(root, ["/bin/sh", "-c", script], binds);
+    return run(command, args, { env });
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Ingress NICs of every kind: VLAN, bridge, bond, WireGuard, IP in IP.
+# Ingress NICs of every kind: VLAN, bridge, bond, VRF, IP in IP, WireGuard, tun, PPP.
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . /test/lib.sh
 
@@ -16,10 +16,11 @@ end() {
     ip -n A route replace fd02::/64 via "fd0$2::1" dev "$1"
 }
 
-# passes KIND NIC SUBNET: both families, then a bulk transfer
+# passes KIND NIC SUBNET [PORT]: both families, then a bulk transfer. Without a port the NIC has the address itself.
 passes() {
-    router_address "$2" "$3"
+    router_address "${4:-$2}" "$3"
     enter "$2"
+    [ $# = 3 ] || enter "$4"
     R nft add rule inet nvi nat oifname nvi0 ip saddr "10.0.$3.0/24" snat ip to 10.0.2.1
     R nft add rule inet nvi nat oifname nvi0 ip6 saddr "fd0$3::/64" snat ip6 to fd02::1
     sent=$(statistic tx_packets)
@@ -38,6 +39,7 @@ ip -n R link add link eth0 name eth0.5 type vlan id 5
 end vlan5 3
 passes "VLAN" eth0.5 3
 ip -n A link del vlan5
+ip -n R link del eth0.5
 
 ip link add p0 netns A type veth peer name port0 netns R
 ip -n R link add br0 type bridge
@@ -53,6 +55,22 @@ ip -n A link set q0 up
 end q0 5
 passes "bond" bond0 5
 ip -n A link set q0 down
+
+# Packets come back on the VRF. In stage 1, IPv4's rules see the port on some kernels and the VRF on others, IPv6's the VRF.
+# The way back is in the VRF's table.
+ip link add v0 netns A type veth peer name port1 netns R
+if ip -n R link add vrf0 type vrf table 400; then
+    ip -n R link set vrf0 up
+    R sysctl -qw net.ipv4.conf.vrf0.accept_local=1 net.ipv4.conf.vrf0.rp_filter=0
+    ip -n R link set port1 master vrf0
+    ip -n R -4 rule add pref 5 iif eth1 tun_id 78 to 10.0.9.0/24 lookup 400
+    ip -n R -6 rule add pref 5 iif eth1 tun_id 78 to fd09::/64 lookup 400
+    end v0 9
+    passes "VRF" vrf0 9 port1
+else
+    skip "VRF" "not in this kernel"
+fi
+ip -n A link del v0
 
 ip -n A addr add 10.0.1.2/24 dev a0
 ip -n R addr add 10.0.1.1/24 dev eth0
@@ -83,8 +101,9 @@ else
     skip "WireGuard" "not in this kernel"
 fi
 
-R socat UDP4:10.0.1.2:9000,bind=10.0.1.1:9000 TUN,tun-name=tun0,iff-no-pi,iff-up 2>/tmp/socat.R &
-A socat UDP4:10.0.1.1:9000,bind=10.0.1.2:9000 TUN,tun-name=tun0,iff-no-pi,iff-up 2>/tmp/socat.A &
+# Not UDP4, which ends when the other end is not there yet.
+R socat UDP4-DATAGRAM:10.0.1.2:9000,bind=10.0.1.1:9000 TUN,tun-name=tun0,iff-no-pi,iff-up 2>/tmp/socat.R &
+A socat UDP4-DATAGRAM:10.0.1.1:9000,bind=10.0.1.2:9000 TUN,tun-name=tun0,iff-no-pi,iff-up 2>/tmp/socat.A &
 if within 50 ip -n A link show tun0 >/dev/null && within 50 ip -n R link show tun0 >/dev/null; then
     end tun0 8
     ip -n A -4 route replace 10.0.2.0/24 dev tun0
@@ -92,4 +111,19 @@ if within 50 ip -n A link show tun0 >/dev/null && within 50 ip -n R link show tu
     passes "tun" tun0 8
 else
     skip "tun" "$(cat /tmp/socat.*)"
+fi
+if [ -c /dev/ppp ]; then
+    R pppd nodetach nolock noauth local +ipv6 10.0.3.1:10.0.3.2 pty \
+        'ip netns exec A pppd notty nodetach nolock noauth local +ipv6' >/tmp/ppp 2>&1 &
+    # Ready when the peer has an address.
+    if within 100 sh -c 'ip -n A -4 addr show dev ppp0 | grep inet && ip -n R -4 addr show dev ppp0 | grep inet'; then
+        end ppp0 3
+        ip -n A -4 route replace 10.0.2.0/24 dev ppp0
+        ip -n A -6 route replace fd02::/64 dev ppp0
+        passes "PPP" ppp0 3
+    else
+        check "PPP: a link" fails cat /tmp/ppp /tmp/last
+    fi
+else
+    skip "PPP" "not in this kernel"
 fi
