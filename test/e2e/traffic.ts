@@ -94,6 +94,6 @@ export const opened = (packets: readonly Packet[]): number => new Set(packets.fi
 /** What a refresh prints as different: the keys of `rendered`, and how each was and is. */
 export async function drift(stack: Stack): Promise<Record<string, string>> {
     const { all } = await stack.refresh(["--diff"]);
-    const lines = all.split("\n").map((line) => /^ *[-+~] ((?:address|ipv[46]|link|neighbour|nft|sysctl) .*?) *: (".*)$/.exec(line));
+    const lines = all.split("\n").map((line) => /^ *[-+~] ((?:address|ipv[46]|link|module|neighbour|nft|sysctl) .*?|at boot) *: (".*)$/.exec(line));
     return Object.fromEntries(lines.filter((match) => match !== null).map(([, key, value]) => [key!, value!]));
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Capture, diffDumps, Flow, ping, probe, seen, type Packet } from "../../lab";
 import { expectOneScreen } from "../../unit/model/screen";
 import { officeInputs, officeProgram, setup, type Setup } from "../office";
-import { families, uplinks } from "../traffic";
+import { drift, families, uplinks } from "../traffic";
 import { altered, older, OLDER, prebuilt } from "./ko";
 
 /*
@@ -107,14 +107,14 @@ describe("another backend", () => {
         const preview = await office.stack.preview(["--diff"]);
         expect(preview.all).toMatch(/1 to update/);
         await underTraffic("from rules to the module", () => office.stack.up());
-        expect(await onRouter("ip -d link show nvi0 | grep -ow nvi; ls /sys/class/net | grep nvi | tr '\\n' ' '")).toBe("nvi\nnvi0");
+        expect(await onRouter("ls /sys/class/net | grep nvi; ls /sys/class/net/nvi0/nvi/reinject")).toBe("nvi0\n/sys/class/net/nvi0/nvi/reinject");
         await office.stack.preview(["--refresh", "--expect-no-changes"]);
     });
 
     it("puts the same packets on the wires", async () => {
         const before = Number(await onRouter("cat /sys/class/net/nvi0/statistics/tx_packets"));
         const now = await exchange();
-        expect(Object.values(now).map((packets) => packets.length > 30)).toEqual([true, true, true]);
+        expect(Object.values(now).map((packets) => packets.length > 10)).toEqual([true, true, true]);
         console.log(`compared: ${Object.entries(now).map(([nic, packets]) => `${packets.length} packets on ${nic}`).join(", ")}`);
         expect(now).toEqual(wire);
         expect(Number(await onRouter("cat /sys/class/net/nvi0/statistics/tx_packets")) - before).toBeGreaterThan(30);
@@ -123,9 +123,8 @@ describe("another backend", () => {
 });
 
 describe("drift of the module", () => {
-    async function repaired(names: RegExp[]): Promise<void> {
-        const { all } = await office.stack.preview(["--refresh", "--diff"]);
-        for (const name of names) expect(all).toMatch(name);
+    async function repaired(names: string[]): Promise<void> {
+        expect(Object.keys(await drift(office.stack))).toEqual(expect.arrayContaining(names));
         await office.stack.up(["--refresh"]);
         await office.stack.preview(["--refresh", "--expect-no-changes"]);
         for (const words of families) expect(await probe(client(), { to: words.internet, port: 443 }), words.family).toMatchObject({ ok: true, peer: words.isp2 });
@@ -133,17 +132,17 @@ describe("drift of the module", () => {
 
     it("that is gone, with its devices and what hung on them", async () => {
         await onRouter("ip link del nvi0 && rmmod nvi");
-        await repaired([/- +"module nvi"|"module nvi" *: "0/, /"link nvi0"/]);
+        await repaired(["module nvi", "link nvi0", "link nvi0 reinject", "address nvi0"]);
     });
 
     it("that somebody uninstalled, while it goes on", async () => {
         await onRouter('rm /lib/modules/"$(uname -r)"/updates/nvi.ko && depmod -a');
-        await repaired([/"module nvi installed"/]);
+        await repaired(["module nvi installed"]);
     });
 
     it("whose settings somebody changed", async () => {
         await onRouter("echo ingress > /sys/class/net/nvi0/nvi/reinject; echo packet > /sys/class/net/nvi0/nvi/ingress");
-        await repaired([/"link nvi0 reinject" *: "self" => "ingress"|"link nvi0 reinject" *: "ingress" => "self"/, /"link nvi0 ingress"/]);
+        await repaired(["link nvi0 reinject", "link nvi0 ingress"]);
     });
 
     it("of another version, which is replaced under traffic", async () => {
@@ -151,7 +150,7 @@ describe("drift of the module", () => {
         await onRouter('cp /etc/ssh/lab/older.ko /lib/modules/"$(uname -r)"/updates/nvi.ko && depmod -a && ip link del nvi0 && rmmod nvi && modprobe nvi');
         await office.stack.up(["--refresh"]);
         await onRouter('cp /etc/ssh/lab/older.ko /lib/modules/"$(uname -r)"/updates/nvi.ko && depmod -a');
-        expect((await office.stack.preview(["--refresh", "--diff"])).all).toMatch(new RegExp(`"module nvi installed" *: "${OLDER}, prebuilt`));
+        expect(await drift(office.stack)).toMatchObject({ "module nvi installed": expect.stringContaining(`"${OLDER}, prebuilt"`) });
         await underTraffic("another version of the module", () => office.stack.up(["--refresh"]));
         await repaired([]);
     });
