@@ -1,7 +1,8 @@
 // @ts-check
 /*
  * In an emulated machine, where the module can be loaded. Its clock is the number of instructions that were executed: one
- * nanosecond each. So neither what else this machine does nor its caches are in the figures, and a second run has the same.
+ * nanosecond each. So neither what else this machine does nor its caches are in the figures. Two runs differ by what the timer
+ * interrupts: less than one in a hundred for small packets, some for TCP, which depends on when the scheduler lets whom run.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

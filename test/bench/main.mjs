@@ -31,7 +31,7 @@ const PEER = "nat";
 
 /** Packets in one measurement, and what iperf3 sends in one. */
 const EFFORTS = {
-    quick: { repetitions: 7, host: { packets: 100_000, tcp: "-t 1" }, emulated: { packets: 1000, tcp: "-n 20M" } },
+    quick: { repetitions: 7, host: { packets: 100_000, tcp: "-t 1" }, emulated: { packets: 1000, tcp: "-n 50M" } },
     full: { repetitions: 15, host: { packets: 500_000, tcp: "-t 3" }, emulated: { packets: 5000, tcp: "-n 100M" } },
 };
 

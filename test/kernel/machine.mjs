@@ -160,6 +160,9 @@ export function boot(kernel, archive, print, { seconds, processors = PROCESSORS,
             timely = false;
             child.kill("SIGKILL");
         }, seconds * 1000);
+        const remove = () => rmSync(dirname(archive), { recursive: true, force: true });
+        // It is mapped by then, and whatever becomes of us, it is gone.
+        child.stdout.once("data", remove);
         child.stdout.setEncoding("latin1").on("data", (/** @type {string} */ text) => {
             const lines = (rest + text).split("\n");
             rest = lines.pop() ?? "";
@@ -168,7 +171,7 @@ export function boot(kernel, archive, print, { seconds, processors = PROCESSORS,
         child.on("error", reject).on("close", () => {
             clearTimeout(timer);
             if (rest) print(rest);
-            rmSync(dirname(archive), { recursive: true, force: true });
+            remove();
             resolve(timely);
         });
     });
