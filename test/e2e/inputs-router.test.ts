@@ -60,7 +60,7 @@ new nvi.IngressMark("named by \`touch /tmp/pwned\`", { router, interface: nvi0, 
         await stack.up();
         const objects = `${lab.machine.root}/etc/nvi/objects`;
         expect(readdirSync(objects).sort()).toEqual(["ingress-mark.mark-0", "ingress-mark.mark-1", "ingress-mark.named-by-touch-tmp-pwned", "interface.nvi0"]);
-        const owner = (object: string) => (JSON.parse(readFileSync(`${objects}/${object}/manifest`, "utf8")) as { owner: string }).owner;
+        const owner = (object: string) => (JSON.parse(readFileSync(`${objects}/${object}/manifest`, "utf8").split("\n")[0]!) as { owner: string }).owner;
         expect(NAMES.map((_, i) => owner(`ingress-mark.mark-${i}`))).toEqual(NAMES.map((name) => `organization/nvi-test/dev/${name}`));
         await stack.preview(["--refresh", "--expect-no-changes"]);
         await stack.destroy();
