@@ -114,7 +114,7 @@ describe("another backend", () => {
     it("puts the same packets on the wires", async () => {
         const before = Number(await onRouter("cat /sys/class/net/nvi0/statistics/tx_packets"));
         const now = await exchange();
-        expect(Object.values(now).map((packets) => packets.length > 10)).toEqual([true, true, true]);
+        expect(Object.values(now).map((packets) => packets.length > 5)).toEqual([true, true, true]);
         console.log(`compared: ${Object.entries(now).map(([nic, packets]) => `${packets.length} packets on ${nic}`).join(", ")}`);
         expect(now).toEqual(wire);
         expect(Number(await onRouter("cat /sys/class/net/nvi0/statistics/tx_packets")) - before).toBeGreaterThan(30);
