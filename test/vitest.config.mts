@@ -17,6 +17,8 @@ export default defineConfig({
     test: {
         // The lab may run as root, whose files under node_modules would be in the way of the user's next `npm ci`.
         cache: false,
+        // What a test prints is for whoever has to find out why it failed.
+        silent: "passed-only",
         projects: [
             {
                 extends: true,

@@ -4,6 +4,7 @@ import { diffDumps, Flow, Lab, office, ping, probe, until, type LabOptions } fro
 import { createOn, destroyOn, piecesOf, type Piece } from "./lifecycle-pieces";
 import { piecesProgram } from "./office";
 import { stack, type Stack } from "./pulumi";
+import { figure } from "../lab/figure";
 
 /*
  * The office of single resources, on a router that translates already. Wherever creation or destruction stands, what
@@ -81,7 +82,7 @@ describe("on a router that translates by itself", () => {
             await dev.destroy();
             await alive();
         });
-        console.log(`up and destroy: ${cost}`);
+        figure(`up and destroy: ${cost}`);
         expect(diffDumps(before, await lab.dump())).toEqual([]);
     });
 
@@ -103,7 +104,7 @@ describe("on a router that translates by itself", () => {
                 }
             }
         });
-        console.log(`step by step ${what}: ${cost}`);
+        figure(`step by step ${what}: ${cost}`);
         expect(diffDumps(before, await lab.dump())).toEqual([]);
     });
 });

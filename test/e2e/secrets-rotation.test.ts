@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { diffDumps, keygen } from "../lab";
 import { officeInputs, piecesProgram, routerArgs, setup, type Setup } from "./office";
+import { figure } from "../lab/figure";
 
 /* What resources cost the state and sshd, and keys that change under a stack that stands. */
 
@@ -37,7 +38,7 @@ describe("an office of single resources", () => {
         }
         const distinct = new Set(texts.map(({ type, text }) => `${type} ${text}`));
         expect(distinct.size).toBe(new Set(texts.map(({ type }) => type)).size);
-        console.log(`provider's text: ${Math.max(...texts.map(({ text }) => Buffer.byteLength(text)))} bytes a copy, ${texts.length} copies, ${distinct.size} texts`);
+        figure(`provider's text: ${Math.max(...texts.map(({ text }) => Buffer.byteLength(text)))} bytes a copy, ${texts.length} copies, ${distinct.size} texts`);
         await s.stack.destroy();
     });
 });

@@ -3,19 +3,20 @@ import * as path from "node:path";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Child, keygen, Lab, office, removeLeftovers, run, seen, sshArguments, until } from "./index";
+import { figure } from "./figure";
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 let lab: Lab;
 beforeAll(async () => {
   const started = performance.now();
   lab = await Lab.start({ users: [{ name: "ops", sudo: "nopasswd" }] });
-  console.log(`lab started in ${Math.round(performance.now() - started)} ms`);
+  figure(`lab started in ${Math.round(performance.now() - started)} ms`);
   expect(performance.now() - started).toBeLessThan(6000);
 });
 afterAll(async () => {
   const started = performance.now();
   await lab.stop();
-  console.log(`lab stopped in ${Math.round(performance.now() - started)} ms`);
+  figure(`lab stopped in ${Math.round(performance.now() - started)} ms`);
 });
 
 describe("ssh", () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Capture, destination4, destination6, Flow, Lab, office, parsePing, ping, probe, probeMany, probeWithIcmp, seen, spoof } from "./index";
+import { figure } from "./figure";
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 let lab: Lab;
@@ -33,7 +34,7 @@ describe("through an ordinary NAT router", () => {
     const targets = Array.from({ length: 5000 }, (_, i) => ({ to: i % 2 ? destination6(i) : destination4(i), port: 443, proto: i % 4 < 2 ? "tcp" as const : "udp" as const, timeoutMs: 5000 }));
     const started = performance.now();
     const results = await probeMany(lab.node("client"), targets, { atOnce: 100 });
-    console.log(`5,000 probes in ${Math.round(performance.now() - started)} ms`);
+    figure(`5,000 probes in ${Math.round(performance.now() - started)} ms`);
     expect(results.filter(result => !result.ok)).toEqual([]);
     expect(results[1]).toMatchObject({ peer: router.isp1v6, local: destination6(1) });
     expect(results[4]).toMatchObject({ peer: router.isp1v4, local: destination4(4) });

@@ -35,6 +35,7 @@ try {
     for (const { name, took, counts } of results) progress.step(`${name}: ${line(counts)}, ${took}`);
     const counts = sum(results.map((result) => result.counts));
     const nothing = counts.passed + counts.failed === 0;
+    for (const failure of counts.failures ?? []) progress.step(`FAILED ${failure}`);
     progress.step(line(nothing ? { ...counts, failed: 1 } : counts));
     process.exitCode = results.find((result) => result.status !== 0)?.status ?? (nothing ? 1 : 0);
 } catch (/** @type {any} */ error) {

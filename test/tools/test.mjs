@@ -88,6 +88,7 @@ function finish(runs, missing) {
     const status = runs.find((run) => run.status !== 0)?.status ?? 0;
     const nothing = counts.passed + counts.failed === 0;
     if (nothing) progress.step("No test ran, and that counts as a failure.");
+    for (const failure of counts.failures ?? []) progress.step(`FAILED ${failure}`);
     progress.step(line(nothing ? { ...counts, failed: 1 } : counts));
     process.exitCode = status || (nothing ? 1 : 0);
 }

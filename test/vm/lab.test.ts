@@ -1,13 +1,14 @@
 import * as fs from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { diffDumps, Flow, Lab, office, ping, probe, run, seen, until } from "../lab";
+import { figure } from "../lab/figure";
 
 const { router, client, internet } = office;
 let lab: Lab;
 beforeAll(async () => {
   const started = performance.now();
   lab = await Lab.start({ users: [{ name: "ops", sudo: "nopasswd" }], mtu: { lan: 9000 }, tenants: true });
-  console.log(`lab with Debian ${process.env.NVI_TEST_ROUTER} started in ${Math.round(performance.now() - started)} ms`);
+  figure(`lab with Debian ${process.env.NVI_TEST_ROUTER} started in ${Math.round(performance.now() - started)} ms`);
 });
 afterAll(async () => await lab?.stop());
 
@@ -117,7 +118,7 @@ describe("its power", () => {
     await lab.router.sh("mkdir /etc/nvi; echo kept > /etc/nvi/a; echo lost > /run/a; nft add table inet gone; ip rule add pref 77 lookup 100");
     const [before, started] = [await bootId(), performance.now()];
     await lab.reboot();
-    console.log(`rebooted in ${Math.round(performance.now() - started)} ms`);
+    figure(`rebooted in ${Math.round(performance.now() - started)} ms`);
     expect(await bootId()).not.toBe(before);
     expect((await lab.sshRun("cat /etc/nvi/a; ls /run/a; ip rule; nft list ruleset", { allowFailure: true })).stdout).toMatch(/^kept\n(?!.*77)/);
     expect((await ping(lab.node("gw2"), router.isp2v4)).received).toBe(1);

@@ -2,13 +2,14 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Release } from "./image.mjs";
 import type { EmulatedMachine } from "./machine";
 import { startMachine } from "./standalone";
+import { figure } from "../lab/figure";
 
 let machine: EmulatedMachine;
 let stop: () => void = () => undefined;
 beforeAll(async () => {
   const started = performance.now();
   ({ machine, stop } = await startMachine(process.env.NVI_TEST_ROUTER as Release, { kernelArguments: ["nvi.test=1"] }));
-  console.log(`a machine started in ${Math.round(performance.now() - started)} ms`);
+  figure(`a machine started in ${Math.round(performance.now() - started)} ms`);
 });
 afterAll(() => stop());
 

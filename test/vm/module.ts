@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { chroot, run } from "../kernel/shell.mjs";
 import { cacheFolder } from "../tools/path.mjs";
 import { ensureImage, type Image, type Release } from "./image.mjs";
+import { figure } from "../lab/figure";
 
 const SOURCE = path.join(__dirname, "../../provider/kernel/nvi");
 
@@ -28,7 +29,7 @@ export async function prebuiltModule(release: Release): Promise<Record<string, s
 const NEEDED = ["bin", "sbin", "lib", "lib64", "libexec", "include", "src"];
 
 function build(image: Image, files: string[], target: string): void {
-  console.log(`building nvi.ko for Debian ${image.release}: ${target}`);
+  figure(`building nvi.ko for Debian ${image.release}: ${target}`);
   const root = fs.mkdtempSync(path.join(tmpdir(), "nvi-module-"));
   try {
     for (const folder of ["usr", "proc", "nvi"]) fs.mkdirSync(path.join(root, folder));

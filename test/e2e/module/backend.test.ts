@@ -6,6 +6,7 @@ import { expectOneScreen } from "../../unit/model/screen";
 import { officeInputs, officeProgram, setup, type Setup } from "../office";
 import { drift, families, uplinks } from "../traffic";
 import { altered, older, OLDER, prebuilt } from "./ko";
+import { figure } from "../../lab/figure";
 
 /*
  * One router, whose backend changes under traffic, from rules to the module and back; what can be wrong with a module, and
@@ -68,7 +69,7 @@ async function underTraffic(name: string, change: () => Promise<unknown>): Promi
     for (const [i, flow] of flows.entries()) {
         expect(await flow.alive(10_000), `${families[i]!.family} after ${name}`).toBe(true);
         const { longestStallMs, ping: { sent, lost } } = await flow.stop();
-        console.log(`${name}, ${families[i]!.family}: ${lost} of ${sent} pings lost, TCP stood still for ${longestStallMs} ms`);
+        figure(`${name}, ${families[i]!.family}: ${lost} of ${sent} pings lost, TCP stood still for ${longestStallMs} ms`);
         expect(lost, "pings lost, of those sent in the change and around it").toBeLessThan(sent / 2);
     }
 }
@@ -115,7 +116,7 @@ describe("another backend", () => {
         const before = Number(await onRouter("cat /sys/class/net/nvi0/statistics/tx_packets"));
         const now = await exchange();
         expect(Object.values(now).map((packets) => packets.length > 5)).toEqual([true, true, true]);
-        console.log(`compared: ${Object.entries(now).map(([nic, packets]) => `${packets.length} packets on ${nic}`).join(", ")}`);
+        figure(`compared: ${Object.entries(now).map(([nic, packets]) => `${packets.length} packets on ${nic}`).join(", ")}`);
         expect(now).toEqual(wire);
         expect(Number(await onRouter("cat /sys/class/net/nvi0/statistics/tx_packets")) - before).toBeGreaterThan(30);
         expect(await onRouter("cat /sys/class/net/nvi0/nvi/drop_* | sort -u")).toBe("0");
