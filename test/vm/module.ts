@@ -25,15 +25,15 @@ export async function prebuiltModule(release: Release): Promise<Record<string, s
   return { [image.kernelRelease]: target };
 }
 
-/** The parts of the router's /usr that a compiler needs. */
-const NEEDED = ["bin", "sbin", "lib", "lib64", "libexec", "include", "src"];
+/** What of the router a compiler needs; awk is one of the alternatives. */
+const NEEDED = ["/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/include", "/usr/src", "/etc/alternatives"];
 
 function build(image: Image, files: string[], target: string): void {
   figure(`building nvi.ko for Debian ${image.release}: ${target}`);
   const root = fs.mkdtempSync(path.join(tmpdir(), "nvi-module-"));
   try {
-    for (const folder of ["usr", "proc", "nvi"]) fs.mkdirSync(path.join(root, folder));
-    for (const folder of NEEDED) run("debugfs", ["-R", `rdump /usr/${folder} ${root}/usr`, image.disk]);
+    for (const folder of ["usr", "etc", "proc", "nvi"]) fs.mkdirSync(path.join(root, folder));
+    for (const folder of NEEDED) run("debugfs", ["-R", `rdump ${folder} ${root}${path.dirname(folder)}`, image.disk]);
     for (const folder of ["bin", "sbin", "lib", "lib64"]) fs.symlinkSync(`usr/${folder}`, path.join(root, folder));
     for (const name of files) fs.copyFileSync(path.join(SOURCE, name), path.join(root, "nvi", name));
     chroot(root, `make -s -C /nvi KDIR=/lib/modules/${image.kernelRelease}/build`);
