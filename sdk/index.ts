@@ -2,6 +2,7 @@
 export { IngressMark, type IngressMarkArgs } from "./ingress-mark";
 export { Interface, type InterfaceArgs } from "./interface";
 export { NatStage, type NatStageArgs } from "./nat-stage";
+export * from "./path-check";
 export { OnRouter, type OnRouterArgs } from "./resource";
 export { RouteTable, type NextHopArgs, type RouteArgs, type RouteRuleArgs, type RouteTableArgs } from "./route-table";
 export { Router, type ConnectionArgs, type Facts, type HopArgs, type RouterArgs } from "./router";

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { objectNameFrom } from "../provider/model/names";
 import { providerOf } from "./provider";
+import type { PathCheckArgs } from "./path-check";
 import type { Router } from "./router";
 
 /** What every resource on a router takes. */
@@ -13,6 +14,12 @@ export interface OnRouterArgs {
      * @default made of the resource's name
      */
     name?: pulumi.Input<string>;
+    /**
+     * What must work once a change of it has been applied, beside the router's own checks: one that fails has the change undone.
+     *
+     * @default []
+     */
+    checks?: pulumi.Input<pulumi.Input<PathCheckArgs>[]>;
 }
 
 /** Something on a router. */

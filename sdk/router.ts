@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { objectNameFrom } from "../provider/model/names";
 import type { Facts } from "../provider/reconcile/facts";
+import type { PathCheckArgs } from "./path-check";
 import { providerOf } from "./provider";
 
 export type { Facts } from "../provider/reconcile/facts";
@@ -60,6 +61,21 @@ export interface RouterArgs {
     dialTimeout?: pulumi.Input<number>;
     /** Seconds between keepalives; three unanswered ones end the connection. @default 10 */
     keepalive?: pulumi.Input<number>;
+    /**
+     * Seconds that a change waits for its confirmation through a new SSH connection. The router undoes by itself what nobody
+     * confirms: because the change has cut the way to it, or because Pulumi was killed. 0: no new connection is made, and a
+     * change stays without one.
+     *
+     * @default 30
+     */
+    confirmTimeout?: pulumi.Input<number>;
+    /**
+     * What must work on this router after every change, tried by the router itself before the change is confirmed: one that
+     * fails has the change undone.
+     *
+     * @default []
+     */
+    checks?: pulumi.Input<pulumi.Input<PathCheckArgs>[]>;
 }
 
 /**

@@ -46,4 +46,6 @@ export interface Endpoint {
     dialTimeout?: number;
     /** Seconds of silence before a keepalive; three unanswered ones end the connection. 0 for none. @default 10 */
     keepalive?: number;
+    /** Seconds that a change waits for its confirmation through a new connection before the router undoes it; 0: it waits for none. @default 30 */
+    confirmTimeout?: number;
 }

@@ -5,6 +5,8 @@
 #
 #   observe SHA256        < bundle    what `requests` asks for
 #   apply TX SHA256       < bundle    a transaction: all of it, or none of it
+#   confirm TX                        keep it: whoever says so has reached the router anew
+#   abort TX                          undo it now
 #   result TX                         what became of a transaction whose connection was lost
 #   clean                             remove what is left when no object is
 #   restore early|late                after a restart: all that it took, and once more what needs a NIC
@@ -281,6 +283,9 @@ restore() { # early|late
 		echo "nvi: the lock of $RUN is held by $(cat "$RUN/lock.owner")" >&2
 		return 1
 	}
+	# What was not confirmed is not brought back.
+	recover
+	[ -d "$ETC" ] || return 0
 	for manifest in "$ETC"/objects/*/manifest; do
 		[ -e "$manifest" ] || continue
 		object=${manifest%/manifest}
@@ -308,47 +313,90 @@ restore() { # early|late
 }
 
 # --- apply
+#
+# Three processes take part. The worker (`_run`) takes the lock, checks, arms the guard, does the steps and looks at the
+# router. The guard outlives it, and it alone ends a transaction: when the worker and all of its commands are gone it
+# waits for the confirmation, and undoes everything where none comes, or where there is nothing to confirm. A second
+# guard starts the first again should that be killed. Their files are in $tx:
+#
+#   journal      `begin N` and `end N` for each step, written before and after it
+#   result       what the worker says; `applied` where it got to its end
+#   confirm      somebody has reached the router; `abort` instead: somebody wants it undone
+#   undo         what is left to undo
+#   outcome      how it ended
+#
+# The lock is held by all of them, so that there is never more than one transaction. /etc/nvi keeps the manifest of what
+# is applied but not confirmed as `pending`: a restart of the router forgets it, and brings the confirmed one back.
 
 meta() { sed -n "s/^$1 //p" "$tx/meta"; }
 
+# Seconds since the start: no clock that somebody may set.
+uptime() {
+	read -r seconds _ </proc/uptime
+	echo "${seconds%.*}"
+}
+
+nap() { sleep 0.05 2>/dev/null || sleep 1; }
+
 # flock is on the open file: where a clean-up has removed it meanwhile, take the new one.
 lock() { # SECONDS [OWNER]
-	deadline=$(($(date +%s) + $1))
+	deadline=$(($(uptime) + $1))
 	while :; do
 		mkdir -p "$RUN" && exec 9>>"$RUN/lock" || return
-		left=$((deadline - $(date +%s)))
-		[ "$left" -gt 0 ] || left=0
 		# busybox flock has no -w.
 		until flock -n 9; do
-			[ "$(date +%s)" -lt "$deadline" ] || return 1
-			sleep 1
+			[ "$(uptime)" -lt "$deadline" ] || return 1
+			nap
 		done
 		[ "$(stat -c %i "$RUN/lock" 2>/dev/null)" = "$(stat -L -c %i "/proc/$$/fd/9")" ] && break
 	done
-	printf '%s, process %s, since %s\n' "${2:-$(meta owner)}" $$ "$(date)" >"$RUN/lock.owner"
+	held "${2:-$(meta owner)}, process $$, since $(date)"
 }
+
+held() { printf '%s\n' "$1" >"$RUN/lock.owner"; }
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
 install_pending() {
 	folder=$ETC/objects/$(meta object)
-	mkdir -p "$folder" && cp "$tx/manifest" "$folder/pending.new" && sync && mv "$folder/pending.new" "$folder/pending" &&
+	mkdir -p "$folder" && {
+		printf 'tx\t%s\t%s\n' "$(boot_id)" "${tx##*/}"
+		awk -F '\t' '$1 == "undo"' "$tx/steps"
+	} >"$folder/undo" && cp "$tx/manifest" "$folder/pending.new" && sync && mv "$folder/pending.new" "$folder/pending" &&
 		[ "$(wc -c <"$folder/pending")" -eq "$(wc -c <"$tx/manifest")" ]
 }
 
 drop_pending() {
-	rm -f "$folder/pending" "$folder/pending.new"
-	rmdir "$folder" "$ETC/objects" "$ETC" 2>/dev/null
+	rm -f "$folder/pending" "$folder/pending.new" "$folder/undo"
+	rmdir "$folder" 2>/dev/null
+	leave_if_last
 }
 
+# With the last object goes all that is ours.
+leave_if_last() {
+	rmdir "$ETC/objects" 2>/dev/null
+	[ ! -d "$ETC/objects" ] || return 0
+	if [ -e "$UNITS/nvi.service" ]; then boot off; fi
+	rm -rf "$ETC"
+}
+
+# A guard that was killed in its middle leaves it to the next, from the start.
 commit() {
 	if [ "$(meta remove)" = 1 ]; then
-		rm -rf "$folder"
-		rmdir "$ETC/objects" 2>/dev/null && rm -rf "$ETC" && return 0
+		rm -rf "$folder" || return
+		leave_if_last
+		[ -d "$ETC" ] || return 0
 	else
-		mv "$folder/pending" "$folder/manifest" || return
+		[ ! -e "$folder/pending" ] || mv "$folder/pending" "$folder/manifest" || return
+		rm -f "$folder/undo"
 	fi
 	# Whatever brings the objects back has to understand all of their manifests.
 	cmp -s "$0" "$ETC/nvi" || { cp "$0" "$ETC/nvi.new" && mv "$ETC/nvi.new" "$ETC/nvi"; } || return
-	echo $(($(meta generation) + 1)) >"$ETC/generation.new" && mv "$ETC/generation.new" "$ETC/generation" && sync
+	next_generation "$(meta generation)" && sync
+}
+
+next_generation() { # GENERATION
+	echo $(($1 + 1)) >"$ETC/generation.new" && mv "$ETC/generation.new" "$ETC/generation"
 }
 
 dkms_install() { # VERSION
@@ -445,16 +493,17 @@ run_words() {
 }
 
 run_steps() {
-	: >"$tx/undo"
+	: >"$tx/journal" || return
+	step=0
 	while IFS= read -r line; do
 		words=${line#*"$TAB"}
 		case $line in
 		step*)
+			[ $step = 0 ] || echo "end $step" >>"$tx/journal" || return
+			step=$((step + 1))
 			label=$words
-			;;
-		undo*)
-			# The latest first.
-			{ printf '%s\n' "$words" && cat "$tx/undo"; } >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo" || return
+			# Before anything of it is done: what cannot be undone for want of space is not begun.
+			echo "begin $step" >>"$tx/journal" || return
 			;;
 		do*)
 			run_words "$words" >"$tx/out" 2>"$tx/err" || {
@@ -467,18 +516,113 @@ run_steps() {
 			;;
 		esac
 	done <"$tx/steps"
+	[ $step = 0 ] || echo "end $step" >>"$tx/journal"
 }
 
+# What the steps that have begun say to undo them, the latest first. Of the one in whose middle it ended, nobody knows how
+# much has been done: `maybe`.
+plan_undo() {
+	awk -F '\t' '
+		FNR == NR { split($0, word, " "); if (word[1] == "begin") begun = word[2]; else ended = word[2]; next }
+		$1 == "step" { step++ }
+		$1 == "undo" && step <= begun { sub(/^undo\t/, ""); lines[step] = lines[step] (step > ended ? "maybe" : "sure") "\t" $0 "\n" }
+		END { for (; step > 0; step--) printf "%s", lines[step] }
+	' "$tx/journal" "$tx/steps"
+}
+
+# Each line goes when it is done, so that a guard that was killed can be followed by another.
 undo_steps() {
+	if [ ! -e "$tx/undo" ]; then
+		plan_undo >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo" || return
+	elif [ -s "$tx/undo" ]; then
+		sed '1s/^sure/maybe/' "$tx/undo" >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo" || return
+	fi
 	undone=0
-	while IFS= read -r words; do
-		run_words "$words" >"$tx/out" 2>"$tx/err" || {
-			undone=1
-			say undo-failed 1 "$words"
-			say_file undo-output 1 "$tx/out" "$tx/err"
-		}
-	done <"$tx/undo"
+	while IFS= read -r line <"$tx/undo"; do
+		undo_line "$line" || undone=1
+		tail -n +2 "$tx/undo" >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo" || return
+	done
 	return $undone
+}
+
+# Once more where it fails: the kernel may have been short of something for a moment.
+undo_line() { # LINE
+	words=${1#*"$TAB"}
+	for _ in 1 2 3; do
+		run_words "$words" >"$tx/out" 2>"$tx/err" && return
+		case $1 in
+		maybe*) grep -q -i -e 'no such' -e 'cannot find device' -e 'does not exist' -e 'exists' -e 'not found' -e 'cannot assign' "$tx/err" && return ;;
+		esac
+		nap
+	done
+	say undo-failed 1 "$words"
+	say_file undo-output 1 "$tx/out" "$tx/err"
+	return 1
+}
+
+# The user's own conditions. A route may take a moment to be there, so each is tried until its time is over.
+run_checks() {
+	while IFS="$TAB" read -r what name seconds words; do
+		[ "$what" = check ] || continue
+		deadline=$(($(uptime) + seconds))
+		until (run_check "$seconds" "$words") >"$tx/out" 2>"$tx/err" </dev/null; do
+			[ "$(uptime)" -lt "$deadline" ] || {
+				say failed-check 1 "$name"
+				say_file failed-output 1 "$tx/out" "$tx/err"
+				return 1
+			}
+			nap
+		done
+	done <"$tx/checks"
+}
+
+run_check() { # SECONDS WORDS
+	seconds=$1
+	set -f
+	IFS=$TAB
+	# shellcheck disable=SC2086 # splitting at tabs is the point
+	set -- $2
+	unset IFS
+	set +f
+	case $1 in
+	ping) limited "$seconds" ping -n -c 1 -W 1 ${3:+-I "$3"} "$2" ;;
+	connect) connect "$2" "$3" "${4:-}" ;;
+	leaves) shift && leaves "$@" ;;
+	command) limited "$seconds" sh -c "$2" ;;
+	*) echo "not a check of ours: $1" >&2 && return 1 ;;
+	esac
+}
+
+connect() { # ADDRESS PORT [FROM]
+	from=$3
+	if [ -d "/sys/class/net/$from" ]; then
+		case $1 in *:*) family=-6 ;; *) family=-4 ;; esac
+		from=$(ip -o $family address show dev "$from" scope global | awk '{ sub(/\/.*/, "", $4); print $4; exit }')
+	fi
+	if command -v nc >/dev/null; then
+		limited 3 nc -z -w 2 ${from:+-s "$from"} "$1" "$2"
+	elif command -v bash >/dev/null && [ -z "$from" ]; then
+		limited 3 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$1" "$2"
+	else
+		echo "a check of a TCP connection needs nc on the router (netcat-openbsd)${from:+, with a source of its own in any case}" >&2
+		return 1
+	fi
+}
+
+# `leaves DEVICE SOURCE WORD...`: what `ip route get WORD...` says.
+leaves() {
+	device=$2
+	source=$3
+	shift 3
+	found=$(ip -o route get "$@") || return
+	case " $found " in
+	*" dev $device "*) ;;
+	*) echo "$found" && return 1 ;;
+	esac
+	case "$source $found " in
+	"any "* | *" src $source "*) ;;
+	*) echo "$found" && return 1 ;;
+	esac
 }
 
 transaction() {
@@ -486,6 +630,7 @@ transaction() {
 		say locked 1 "$(cat "$RUN/lock.owner" 2>/dev/null)"
 		return
 	}
+	recover
 	current=$(cat "$ETC/generation" 2>/dev/null || echo 0)
 	if [ "$current" != "$(meta generation)" ]; then
 		say stale 1 "$current"
@@ -506,24 +651,116 @@ transaction() {
 		drop_pending
 		return
 	}
-	if ! run_steps; then
-		if undo_steps; then
-			drop_pending
-			say undone 0 ''
-		else
-			say undone 1 ''
-		fi
-		return
-	fi
-	commit 2>"$tx/err" || {
-		say storage 1 "cannot write $ETC: $(cat "$tx/err")"
-		undo_steps && drop_pending
+	arm || {
+		say unarmed 1 "$(cat "$tx/guard.log" 2>/dev/null)"
+		drop_pending
 		return
 	}
+	run_steps || return
+	run_checks || return
 	say applied 0 ''
 	work=$tx
 	observe
 }
+
+# --- guard
+
+arm() {
+	setsid "$0" _guard "${tx##*/}" 8>&- </dev/null >"$tx/guard.log" 2>&1 &
+	deadline=$(($(uptime) + 10))
+	until [ -e "$tx/armed" ]; do
+		[ "$(uptime)" -lt "$deadline" ] && kill -0 $! 2>>"$tx/guard.log" || return
+		nap
+	done
+}
+
+# What there is to be waited for at the end has to work at the beginning.
+guard() {
+	folder=$ETC/objects/$(meta object)
+	exec 8>>"$tx/alive"
+	sleep 0.05 || sleep 1 || return
+	uptime >/dev/null && : >"$tx/armed" || return
+	until flock -n 8; do nap; done
+	exec 8>&-
+	if [ "$(head -n 1 "$tx/result" 2>/dev/null)" = '@ applied 0 0 0' ]; then await_confirmation; else verdict=incomplete; fi
+	end_transaction "$verdict" >"$tx/outcome.new" && mv "$tx/outcome.new" "$tx/outcome"
+	# Those before have been fetched, or will never be.
+	ls -t "$RUN/tx" | tail -n +9 | while read -r old; do rm -rf "${RUN:?}/tx/$old"; done
+}
+
+# Where no confirmation is asked for, whoever made the change still looks at it, and may want it undone.
+await_confirmation() {
+	seconds=$(meta confirm)
+	[ -e "$tx/deadline" ] || echo $(($(uptime) + (seconds > 0 ? seconds : 60))) >"$tx/deadline"
+	deadline=$(cat "$tx/deadline")
+	held "$(meta owner), whose change waits for its confirmation, since $(date)"
+	until [ -e "$tx/confirm" ] || [ -e "$tx/abort" ] || [ "$(uptime)" -ge "$deadline" ]; do nap; done
+	if [ -e "$tx/abort" ]; then
+		verdict=aborted
+	elif [ -e "$tx/confirm" ] || [ "$seconds" = 0 ]; then
+		verdict=confirmed
+	else
+		verdict=unconfirmed
+	fi
+}
+
+# The lines that say what to do once it is confirmed are what a restart would not forget.
+end_transaction() { # VERDICT
+	if [ "$1" = confirmed ]; then
+		if commit 2>"$tx/err"; then
+			say committed 0 ''
+			sed -n "s/^finally$TAB//p" "$tx/steps" | while IFS= read -r words; do
+				run_words "$words" >"$tx/out" 2>"$tx/err" && continue
+				say left-over 1 "$words"
+				say_file left-output 1 "$tx/out" "$tx/err"
+			done
+			say end 0 ''
+			return
+		fi
+		say storage 1 "cannot write $ETC: $(cat "$tx/err")"
+	elif [ "$1" = incomplete ]; then
+		# What the worker has said of it, less its end.
+		[ ! -e "$tx/result" ] || sed '/^@ end 0 0 0$/,$d' "$tx/result"
+	fi
+	say rolled-back 1 "$1"
+	if undo_steps; then
+		drop_pending
+		say undone 0 ''
+	else
+		say undone 1 ''
+	fi
+	say end 0 ''
+}
+
+# What is pending, and has no guard any more: the router was restarted meanwhile, or somebody killed it all.
+recover() {
+	for pending in "$ETC"/objects/*/pending; do
+		[ -e "$pending" ] || continue
+		folder=${pending%/pending}
+		recover_object
+	done
+}
+
+recover_object() {
+	IFS="$TAB" read -r _ boot id <"$folder/undo" || return
+	(
+		tx=$RUN/tx/$id
+		if [ "$boot" != "$(boot_id)" ]; then
+			# The kernel has forgotten all but this.
+			tx=$(mktemp -d "$RUN/work.XXXXXX") || exit
+			sed -n -e "s/^undo$TAB\\(module-remove\\|module-restore\\)$TAB/sure$TAB\\1$TAB/p" "$folder/undo" >"$tx/undo"
+			undo_steps && drop_pending
+			rm -rf "$tx"
+		elif [ -e "$tx/journal" ] && [ ! -e "$tx/outcome" ]; then
+			end_transaction unguarded >"$tx/outcome.new" && mv "$tx/outcome.new" "$tx/outcome"
+		elif [ -d "$tx" ] && [ ! -e "$tx/journal" ]; then
+			drop_pending
+		fi
+	) >/dev/null
+	if [ -d "$ETC" ] && [ ! -e "$folder/pending" ]; then next_generation "$(cat "$ETC/generation" 2>/dev/null || echo 0)"; fi
+}
+
+# --- answers
 
 apply() { # TX SHA256
 	tx=$RUN/tx/$1
@@ -532,28 +769,75 @@ apply() { # TX SHA256
 		end
 	}
 	receive "$2" "$tx"
+	# Locked for as long as the worker, or a command of it, is there.
+	exec 8>>"$tx/alive"
+	flock 8
 	# Detached from the channel: when the connection goes, the transaction goes on.
 	setsid "$0" _run "$1" </dev/null >"$tx/log" 2>&1 &
+	exec 8>&-
 	wait $!
 	result "$1"
 }
 
+# Whether a process has this file locked.
+is_locked() { [ -e "$1" ] && ! flock -n "$1" true; }
+
+# What it came to, as far as that is known; waits for no more than the guard's own work.
 result() { # TX
 	tx=$RUN/tx/$1
-	if [ -e "$tx/result" ]; then
-		cat "$tx/result"
-		# The last to leave takes everything along.
-		[ -d "$ETC" ] || rm -rf "$RUN"
-		exit 0
-	fi
+	until answer; do nap; done
+	# The last to leave takes everything along.
+	[ -d "$ETC" ] || [ ! -e "$tx/outcome" ] || rm -rf "$RUN"
+	exit 0
+}
+
+answer() {
 	if [ ! -d "$tx" ]; then
 		say unknown-transaction 1 ''
-	elif [ -e "$tx/pid" ] && ! kill -0 "$(cat "$tx/pid")" 2>/dev/null; then
-		say died 1 "$(cat "$tx/log" 2>/dev/null)"
-	else
+		end
+	elif [ -e "$tx/outcome" ]; then
+		# Whoever comes back for it wants to know how the router looks, too.
+		if grep -q '^@ committed ' "$tx/outcome"; then sed '/^@ end 0 0 0$/,$d' "$tx/outcome" && cat "$tx/result"; else cat "$tx/outcome"; fi
+	elif [ -e "$tx/result" ] && { [ ! -e "$tx/armed" ] || [ "$(head -n 1 "$tx/result")" = '@ applied 0 0 0' ]; }; then
+		cat "$tx/result"
+	elif is_locked "$tx/alive"; then
 		say running 0 ''
+		end
+	elif is_locked "$tx/guarded"; then
+		return 1
+	elif [ -e "$tx/outcome" ]; then
+		return 1
+	elif [ -e "$tx/armed" ] && lock 5 recovery; then
+		recover
+		[ -e "$tx/outcome" ] && return 1
+		say died 1 "$(cat "$tx/log" 2>/dev/null)"
+		end
+	else
+		say died 1 "$(cat "$tx/log" 2>/dev/null)"
+		end
 	fi
-	end
+}
+
+# confirm, abort
+decide() { # VERB TX
+	tx=$RUN/tx/$2
+	if [ ! -d "$tx" ]; then
+		say unknown-transaction 1 ''
+		end
+	fi
+	: >"$tx/$1"
+	until [ -e "$tx/outcome" ]; do
+		is_locked "$tx/guarded" || {
+			lock 5 recovery && recover
+			[ -e "$tx/outcome" ] && break
+			say died 1 'the guard of this transaction is gone'
+			end
+		}
+		nap
+	done
+	cat "$tx/outcome"
+	[ -d "$ETC" ] || rm -rf "$RUN"
+	exit 0
 }
 
 timeout=$(command -v timeout || :)
@@ -569,20 +853,31 @@ observe)
 apply) apply "$1" "$2" ;;
 _run)
 	tx=$RUN/tx/$1
-	echo $$ >"$tx/pid"
 	{ transaction; say end 0 ''; } >"$tx/result.new" 2>>"$tx/log"
 	mv "$tx/result.new" "$tx/result"
-	# Those before have been fetched, or will never be.
-	ls -t "$RUN/tx" | tail -n +9 | while read -r old; do rm -rf "${RUN:?}/tx/$old"; done
 	;;
+_guard)
+	tx=$RUN/tx/$1
+	exec 7>>"$tx/guarded"
+	flock -s 7
+	until [ -e "$tx/outcome" ] || [ ! -d "$tx" ]; do "$0" _guard-once "$1" || nap; done
+	;;
+_guard-once)
+	tx=$RUN/tx/$1
+	guard
+	;;
+confirm | abort) decide "$verb" "$1" ;;
 result) result "$1" ;;
 restore) restore "$1" ;;
 clean)
-	[ -d "$ETC/objects" ] || rm -rf "$ETC" "$RUN"
+	if [ ! -d "$ETC/objects" ]; then
+		leave_if_last
+		rm -rf "$RUN"
+	fi
 	end
 	;;
 *)
-	echo "usage: nvi observe|apply|result|restore|clean" >&2
+	echo "usage: nvi observe|apply|confirm|abort|result|restore|clean" >&2
 	exit 2
 	;;
 esac

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { NviError } from "../model/errors";
 import type { Endpoint } from "./endpoint";
-import type { Files, Host, Section } from "./host";
+import type { Applied, Confirmation, Files, Host, Section } from "./host";
 import { labelOf } from "./hops";
 import type { Pool } from "./pool";
-import type { ExecResult, Session } from "./ssh";
+import { connect, type ExecResult, type Session } from "./ssh";
 import { packBundle, parseAnswer, sha256 } from "./wire";
 
 /** Exit status by which the bootstrap says that the script isn't there; no tool uses it. */
@@ -14,9 +14,13 @@ const NO_SCRIPT = 97;
 
 /** What a transaction may take: a tool is ended after 60 s, apt and DKMS after 600 s each; and what waiting for the lock may. */
 const APPLY_TIMEOUT_MS = 1_500_000;
-/** How long the result of a transaction is asked for after its connection was lost. */
+/** How long the result of a transaction is asked for after its connection was lost; what waits for its confirmation is undone by then. */
 const RESULT_DEADLINE_MS = 120_000;
 const RESULT_PAUSE_MS = 500;
+/** What ending a transaction may take: undoing it has as many commands as doing it. */
+const DECISION_TIMEOUT_MS = 600_000;
+/** Seconds that a change waits for its confirmation. */
+const CONFIRM_TIMEOUT = 30;
 
 const SCRIPT = readFileSync(join(__dirname, "nvi.sh"));
 const SCRIPT_HASH = sha256(SCRIPT);
@@ -26,9 +30,11 @@ const FOLDER = `/run/nvi/${SCRIPT_HASH.slice(0, 16)}`;
 /** A router reached over SSH. */
 export class Router implements Host {
     readonly label: string;
+    readonly confirmTimeout: number;
 
     constructor(private readonly endpoint: Endpoint, private readonly pool: Pool) {
         this.label = labelOf(endpoint);
+        this.confirmTimeout = endpoint.confirmTimeout ?? CONFIRM_TIMEOUT;
     }
 
     async call(verb: "observe" | "clean", files?: Files): Promise<Section[]> {
@@ -37,30 +43,77 @@ export class Router implements Host {
         return this.sections(verb, result);
     }
 
-    async apply(files: Files): Promise<Section[]> {
+    async apply(files: Files): Promise<Applied> {
         const bundle = packBundle(files);
         const id = randomBytes(8).toString("hex");
+        const sections = await this.orFetched(id, async () => this.settled(this.sections("apply", await this.run(["apply", id, sha256(bundle)], bundle, APPLY_TIMEOUT_MS))));
+        return { sections, confirm: () => this.confirm(id), abort: () => this.decide("abort", id) };
+    }
+
+    private async confirm(id: string): Promise<Confirmation> {
+        if (this.confirmTimeout === 0) return { sections: await this.decide("confirm", id) };
+        let trouble: NviError | undefined;
         try {
-            const result = await this.run(["apply", id, sha256(bundle)], bundle, APPLY_TIMEOUT_MS);
-            return this.settled(this.sections("apply", result));
+            const sections = await this.confirmAnew(id);
+            if (sections) return { sections };
         } catch (error) {
-            if (!(error instanceof NviError) || !["disconnected", "timeout"].includes(error.kind)) throw error;
-            return this.fetchResult(id, error);
+            if (!(error instanceof NviError)) throw error;
+            trouble = error;
+        }
+        return { sections: await this.fetchResult(id, trouble ?? this.silent(id), (names) => names.has("committed") || !names.has("applied")), trouble };
+    }
+
+    /** Over a connection of its own, from the first packet: one that stands may be let through where no new one is. */
+    private async confirmAnew(id: string): Promise<Section[] | undefined> {
+        const dialTimeout = Math.min(this.endpoint.dialTimeout ?? Infinity, this.confirmTimeout);
+        const session = await connect({ ...this.endpoint, dialTimeout });
+        try {
+            return this.sections("confirm", await session.execAsRoot(`exec ${FOLDER}/nvi confirm ${id}`, { operation: "confirm", timeoutMs: DECISION_TIMEOUT_MS }));
+        } finally {
+            session.close();
         }
     }
 
-    /** Tells what became of a transaction that goes on without us. */
-    private async fetchResult(id: string, lost: NviError): Promise<Section[]> {
-        const deadline = Date.now() + RESULT_DEADLINE_MS;
+    private decide(verb: "confirm" | "abort", id: string): Promise<Section[]> {
+        const ended = (names: ReadonlySet<string>) => names.has("committed") || !names.has("applied");
+        return this.orFetched(id, async () => this.sections(verb, await this.run([verb, id], undefined, DECISION_TIMEOUT_MS)), ended);
+    }
+
+    private async orFetched(id: string, attempt: () => Promise<Section[]>, ended?: (names: ReadonlySet<string>) => boolean): Promise<Section[]> {
+        try {
+            return await attempt();
+        } catch (error) {
+            if (!(error instanceof NviError) || !["disconnected", "timeout"].includes(error.kind)) throw error;
+            return this.fetchResult(id, error, ended);
+        }
+    }
+
+    private silent(id: string): NviError {
+        return new NviError({ kind: "timeout", operation: "confirm", subject: this.label, reason: `the router has said nothing about transaction ${id}` });
+    }
+
+    /** Tells what became of a transaction that goes on without us, however long the router can't be reached meanwhile. */
+    private async fetchResult(id: string, lost: NviError, ended: (names: ReadonlySet<string>) => boolean = () => true): Promise<Section[]> {
+        const deadline = Date.now() + RESULT_DEADLINE_MS + this.confirmTimeout * 1000;
         while (Date.now() < deadline) {
-            const sections = this.sections("result", await this.run(["result", id]));
+            const sections = await this.ask(id);
             const names = new Set(sections.map((section) => section.name));
             // It never began: the upload was cut. Nothing has changed.
             if (names.has("unknown-transaction")) throw lost;
-            if (!names.has("running")) return this.settled(sections);
+            if (sections.length > 0 && !names.has("running") && ended(names)) return this.settled(sections);
             await new Promise((resolve) => setTimeout(resolve, RESULT_PAUSE_MS));
         }
         throw lost;
+    }
+
+    /** Nothing where no answer is to be had at the moment. */
+    private async ask(id: string): Promise<Section[]> {
+        try {
+            return this.sections("result", await this.run(["result", id]));
+        } catch (error) {
+            if (error instanceof NviError && ["unreachable", "disconnected", "timeout"].includes(error.kind)) return [];
+            throw error;
+        }
     }
 
     /** The detached part of the script may die without a result: killed, or with the router's power. */
@@ -104,7 +157,7 @@ export class Router implements Host {
     private sections(verb: string, result: ExecResult): Section[] {
         const sections = parseAnswer(result.stdout);
         const storage = sections?.find((section) => section.name === "storage" && sections.length === 1);
-        if (storage && verb !== "apply" && verb !== "result") {
+        if (storage && (verb === "observe" || verb === "clean")) {
             throw new NviError({ kind: "storage", operation: verb, subject: this.label, reason: storage.stdout, cure: "free space on the router's /run" });
         }
         if (sections) return sections;

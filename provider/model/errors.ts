@@ -27,6 +27,10 @@ export type ErrorKind =
     | "tool"
     /** A transaction was ended on the router by something else: what it did is unknown. */
     | "died"
+    /** The router has undone a change that nobody confirmed, or that was found wanting. */
+    | "rolled-back"
+    /** Undoing failed: the router is neither as it was nor as wanted. */
+    | "half-done"
     /** The router's disk is full or read-only. */
     | "storage"
     /** An answer that makes no sense: a tool that crashed, output cut short, unparsable output. */

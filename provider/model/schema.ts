@@ -10,7 +10,7 @@ import { unknownPaths, without } from "./unknown";
  * examples, from which tests are generated.
  */
 
-function leaf(fault: (text: string) => string | undefined, examples: string[]) {
+export function leaf(fault: (text: string) => string | undefined, examples: string[]) {
     return z.string({ error: "is not a string" }).superRefine((text, context) => {
         const message = fault(text);
         if (message) context.addIssue({ code: "custom", message });

@@ -1,5 +1,6 @@
 import { NviError } from "../model/errors";
 import { formatPath, type Fault } from "../model/fault";
+import { pathChecks } from "../model/path-check";
 import { checkAgainst } from "../model/schema";
 import { UNKNOWN, unknownPaths } from "../model/unknown";
 import { ensure, read, remove, renderedOf, type Observed } from "../reconcile/engine";
@@ -22,7 +23,7 @@ export interface CheckResult {
 }
 
 /** Properties that all kinds have beside their own. */
-const COMMON = ["router", "owner", "rendered", "__provider"] as const;
+const COMMON = ["router", "owner", "checks", "rendered", "__provider"] as const;
 
 function ownInputs(inputs: Bag): Bag {
     return Object.fromEntries(Object.entries(inputs).filter(([key]) => !COMMON.some((common) => common === key)));
@@ -32,12 +33,14 @@ function checkKind(kind: ResourceKind, inputs: Bag) {
     const resource = resourceOf(kind);
     const own = checkAgainst(resource.schema, ownInputs(inputs));
     const router = checkAgainst(endpoint, inputs.router);
+    const checks = checkAgainst(pathChecks, inputs.checks ?? []);
     const faults: Fault[] = [
         ...own.faults,
+        ...checks.faults.map((fault) => ({ ...fault, path: ["checks", ...fault.path] })),
         ...resource.faults(own.known as never),
         ...[...router.faults, ...(router.known ? endpointFaults(router.known) : [])].map((fault) => ({ ...fault, path: ["router", ...fault.path] })),
     ];
-    return { resource, own, faults };
+    return { resource, own, checks: [...(router.value?.checks ?? []), ...(checks.value ?? [])], faults };
 }
 
 export async function check(kind: ResourceKind, inputs: Bag): Promise<CheckResult> {
@@ -132,16 +135,16 @@ function goneForGood(error: NviError): NviError {
 
 /** The outcome is unknown, or undoing failed: the state must know of the object, so that refresh can look. */
 function mayHaveChanged(error: unknown): boolean {
-    return !(error instanceof NviError) || ["disconnected", "timeout", "died"].includes(error.kind) || error.operation.startsWith("verify") || /UNDOING FAILED/.test(error.reason);
+    return !(error instanceof NviError) || ["disconnected", "timeout", "died", "half-done"].includes(error.kind) || error.operation.startsWith("clean up");
 }
 
 function desiredOf(kind: ResourceKind, inputs: Bag): DesiredObject {
-    const { resource, own, faults } = checkKind(kind, inputs);
+    const { resource, own, checks, faults } = checkKind(kind, inputs);
     if (own.value === undefined) {
         const what = faults.map((fault) => `${formatPath(fault.path)} ${fault.reason}`).join("; ") || `unknown: ${unknownPaths(inputs).map(formatPath).join(", ")}`;
         throw new NviError({ kind: "invalid", operation: kind, subject: String(nameOf(inputs) ?? "a router"), reason: `stored inputs are not those of this version (${what})`, cure: "use the version of pulumi-nvi that made them, or correct the program and run `pulumi up`" });
     }
-    return { ...resource.render(own.value as never), id: { kind, name: own.value.name }, owner: String(inputs.owner) };
+    return { ...resource.render(own.value as never), id: { kind, name: own.value.name }, owner: String(inputs.owner), checks };
 }
 
 /** Says router, kind and name, so that an import can one day work from the id alone. */

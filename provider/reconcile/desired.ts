@@ -1,3 +1,4 @@
+import type { PathCheck } from "../model/path-check";
 import type { Desired } from "../syntax/desired";
 import type { ObjectId } from "./objects";
 
@@ -5,4 +6,6 @@ import type { ObjectId } from "./objects";
 export interface DesiredObject extends Desired {
     id: ObjectId;
     owner: string;
+    /** What must work before a change of it is confirmed. */
+    checks?: readonly PathCheck[];
 }

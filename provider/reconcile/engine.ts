@@ -79,8 +79,8 @@ export function ensure(host: Host, desired: DesiredObject, { known = false } = {
         const steps = plan(artifacts, previous, { ...context, snapshot: loss.snapshot }, loss.steps);
         const manifest: Manifest = { version: 1, object: objectKey(desired.id), owner: desired.owner, artifacts, nics: knownNics(desired, own, snapshot), saved: keepSaved(artifacts, saved), since: own?.manifest.since ?? snapshot.generation };
         if (steps.length === 0 && own && !own.pending && JSON.stringify(own.manifest) === JSON.stringify(manifest)) return observedIn(desired, snapshot);
-        const after = await applyTransaction(host, transaction(desired, manifest, steps, snapshot));
-        return verify(desired, after);
+        const faults = (after: Snapshot) => differences(desired, after);
+        return observedIn(desired, await applyTransaction(host, { ...transaction(desired, manifest, steps, snapshot), faults }));
     });
 }
 
@@ -93,10 +93,12 @@ export function remove(host: Host, desired: DesiredObject): Promise<void> {
         const previous = own?.manifest.artifacts ?? resolveAll(desired.artifacts, first);
         const snapshot = await observeMore(host, desired.artifacts, previous, first, []);
         const context: PlanContext = { snapshot, saved: { ...own?.manifest.saved }, held: heldByOthers(desired.id, snapshot), made: new Set() };
-        const steps = plan([], own ? previous : unclaimed(previous, snapshot), context);
+        const going = own ? previous : unclaimed(previous, snapshot);
+        const steps = plan([], going, context);
         // What may still be there, should the removal be cut short.
         const manifest = own?.manifest ?? { version: 1 as const, object: objectKey(desired.id), owner: desired.owner, artifacts: previous, nics: [], saved: {} };
-        if (own || steps.length > 0) await applyTransaction(host, { ...transaction(desired, manifest, steps, snapshot), remove: true });
+        const faults = (after: Snapshot) => remains(going, context.held, after);
+        if (own || steps.length > 0) await applyTransaction(host, { ...transaction(desired, manifest, steps, snapshot), remove: true, faults });
         else await host.call("clean");
     });
 }
@@ -156,25 +158,26 @@ function heldByOthers(id: ObjectId, snapshot: Snapshot): Set<string> {
     return new Set(others.flatMap((object) => object.manifest.artifacts.filter(isShared).map((one) => kindOf(one).key(one))));
 }
 
-function transaction(desired: DesiredObject, manifest: Manifest, steps: Step[], snapshot: Snapshot): Transaction {
+function transaction(desired: DesiredObject, manifest: Manifest, steps: Step[], snapshot: Snapshot): Omit<Transaction, "faults"> {
     const { lines, files } = requestsFor(resolveAll(desired.artifacts, snapshot));
-    return { id: desired.id, owner: desired.owner, manifest, steps, generation: snapshot.generation, requests: lines, files, remove: false };
+    return { id: desired.id, owner: desired.owner, manifest, steps, generation: snapshot.generation, requests: lines, files, remove: false, checks: desired.checks ?? [] };
 }
 
 /** What was asked for must be what is there. */
-function verify(desired: DesiredObject, after: Snapshot): Observed {
-    const observed = observedIn(desired, after);
+function differences(desired: DesiredObject, after: Snapshot): string[] {
+    const found = observedIn(desired, after).rendered;
     const wanted = renderedOf(desired);
-    const keys = [...new Set([...Object.keys(wanted), ...Object.keys(observed.rendered)])];
-    const different = keys.filter((key) => wanted[key] !== observed.rendered[key] && !isWaiting(observed.rendered[key]));
-    if (different.length === 0) return observed;
-    throw new NviError({
-        kind: "tool",
-        operation: `verify ${objectKey(desired.id)}`,
-        subject: after.router,
-        reason: `every command succeeded, but the router shows something else than what was asked for`,
-        output: different.map((key) => `${key}: wanted ${wanted[key] ?? "nothing"}, found ${observed.rendered[key] ?? "nothing"}`).join("\n"),
-        cure: "something else on the router may have changed it at the same moment; run `pulumi refresh` to see what is there, and `pulumi up` to try again",
+    // Until it is confirmed the manifest is only pending.
+    const keys = new Set([...Object.keys(wanted), ...Object.keys(found)].filter((key) => key !== OWNER));
+    return [...keys].filter((key) => wanted[key] !== found[key] && !isWaiting(found[key])).map((key) => `${key}: wanted ${wanted[key] ?? "nothing"}, found ${found[key] ?? "nothing"}`);
+}
+
+/** What was to be taken away must be gone; its device may not be there to ask. */
+function remains(previous: readonly Artifact[], held: ReadonlySet<string>, after: Snapshot): string[] {
+    const own = previous.filter((artifact) => !isShared(artifact) && !held.has(kindOf(artifact).key(artifact)));
+    return own.flatMap((artifact) => {
+        const found = kindOf(artifact).observed(artifact, after);
+        return Object.keys(kindOf(artifact).entries(artifact)).filter((key) => found[key] !== undefined && !isWaiting(found[key])).map((key) => `${key}: wanted nothing, found ${found[key]}`);
     });
 }
 

@@ -7,8 +7,13 @@ export interface Step {
     order: number;
     label: string;
     do: string[][];
-    /** Run in this order when a later step fails. */
+    /**
+     * Run in this order when this step or a later one fails, or when the change is not confirmed. A step may have been cut off
+     * in its middle: then a command that finds nothing to undo is no failure, and no other may do harm.
+     */
     undo: string[][];
+    /** Run once the change is confirmed: what a restart of the router would not forget. */
+    finally?: string[][];
     /** Files that the commands name, by name. */
     files?: Record<string, string>;
 }

@@ -1,5 +1,6 @@
 import type { Files, Host, Section } from "../host/host";
 import { NviError } from "../model/errors";
+import { wordsOf, type PathCheck } from "../model/path-check";
 import { parseSnapshot } from "./answer";
 import { restoration } from "./restoration";
 import type { Request, Step } from "./kind";
@@ -19,6 +20,9 @@ export interface Transaction {
     requests: readonly Request[];
     files: Files;
     remove: boolean;
+    checks: readonly PathCheck[];
+    /** What is wrong with the router after it, an entry a line; empty where nothing is. */
+    faults(after: Snapshot): readonly string[];
 }
 
 /** Seconds to wait for the router's lock, unless NVI_LOCK_WAIT says otherwise in the environment of `pulumi`. */
@@ -32,35 +36,101 @@ function lockWait(): number {
 /** The operation of the error that asks for another look at the router. */
 export const STALE = "apply (the router changed since it was observed)";
 
-/** Applies a transaction and returns what the router looks like after it. */
+/**
+ * Applies a transaction, looks at the router, and confirms it; returns what the router looks like after it.
+ *
+ * @throws NviError; the router has undone it all, or has never begun, unless the message says otherwise.
+ */
 export async function applyTransaction(host: Host, transaction: Transaction): Promise<Snapshot> {
-    const sections = await host.apply(pack(transaction));
-    const names = new Set(sections.map((section) => section.name));
-    if (!names.has("applied")) throw refusal(host, transaction, sections);
-    return parseSnapshot(host.label, sections);
+    const applied = await host.apply(pack(host, transaction));
+    if (!has(applied.sections, "applied")) throw refusal(host, transaction, applied.sections);
+    const after = parsed(host, applied.sections);
+    const faults = after instanceof NviError ? [] : transaction.faults(after);
+    if (after instanceof NviError || faults.length > 0) throw unwanted(host, transaction, await applied.abort(), after instanceof NviError ? after : faults);
+    const { sections, trouble } = await applied.confirm();
+    if (!has(sections, "committed")) throw unconfirmed(host, transaction, sections, trouble);
+    const left = sections.find(({ name }) => name === "left-over");
+    if (left) throw leftOver(host, transaction, sections);
+    return after;
 }
 
-function pack(transaction: Transaction): Files {
+const has = (sections: readonly Section[], name: string): boolean => sections.some((section) => section.name === name);
+
+function parsed(host: Host, sections: readonly Section[]): Snapshot | NviError {
+    try {
+        return parseSnapshot(host.label, sections);
+    } catch (error) {
+        if (error instanceof NviError) return error;
+        throw error;
+    }
+}
+
+function pack(host: Host, transaction: Transaction): Files {
     const { id, owner, generation, remove } = transaction;
-    const meta = { object: objectKey(id), generation, remove: remove ? 1 : 0, wait: lockWait(), owner: oneLine(owner) };
+    const meta = { object: objectKey(id), generation, remove: remove ? 1 : 0, wait: lockWait(), confirm: host.confirmTimeout, owner: oneLine(owner) };
     return {
         ...transaction.files,
         ...Object.assign({}, ...transaction.steps.map((step) => step.files ?? {})),
         meta: Object.entries(meta).map(([key, value]) => `${key} ${value}\n`).join(""),
         manifest: `${JSON.stringify(transaction.manifest)}\n${restoration(transaction.manifest)}`,
         steps: transaction.steps.map(packStep).join(""),
+        checks: transaction.checks.map((check) => packWords(wordsOf(check))).join(""),
         requests: transaction.requests.map((line) => `${line.join("\t")}\n`).join(""),
     };
 }
 
 const oneLine = (text: string): string => text.replace(/[^\x20-\x7e]/g, "?");
 
-/** The script puts each undo line before those it has; so they go in backwards. */
 function packStep(step: Step): string {
-    const lines = [["step", oneLine(step.label)]];
-    step.do.forEach((words) => lines.push(["do", ...words]));
-    [...step.undo].reverse().forEach((words) => lines.push(["undo", ...words]));
-    return lines.map(packWords).join("");
+    const lines = (what: string, commands: readonly string[][] = []) => commands.map((words) => [what, ...words]);
+    return [["step", oneLine(step.label)], ...lines("do", step.do), ...lines("undo", step.undo), ...lines("finally", step.finally)].map(packWords).join("");
+}
+
+/** How undoing went, for a message; `undone` where the router is as it was. */
+function undoing(sections: readonly Section[]): { undone: boolean; said: string } {
+    const failed = sections.filter(({ name }) => name === "undo-failed").map(({ stdout }) => stdout.trim().replaceAll("\t", " "));
+    const output = sections.filter(({ name }) => name === "undo-output").map(({ stdout, stderr }) => (stderr || stdout).trim());
+    const undone = sections.find(({ name }) => name === "undone")?.exit === 0;
+    const said = undone ? "the router has undone it and is as it was" : `UNDOING FAILED: the router is neither as it was nor as wanted (${failed.map((command, i) => `${command}: ${output[i] ?? ""}`).join("; ") || "it did not say how far it came"})`;
+    return { undone, said };
+}
+
+const LOOK = "look at the router now; `pulumi refresh` lists what differs, `pulumi up` tries to complete it";
+
+function unwanted(host: Host, { id }: Transaction, sections: readonly Section[], faults: readonly string[] | NviError): NviError {
+    const { undone, said } = undoing(sections);
+    const unreadable = faults instanceof NviError;
+    return new NviError({
+        kind: undone ? "rolled-back" : "half-done", operation: `verify ${objectKey(id)}`, subject: host.label,
+        reason: `every command succeeded, but ${unreadable ? `how the router looks after it can't be told (${faults.reason})` : "the router shows something else than what was asked for"}; ${said}`,
+        output: unreadable ? faults.output : faults.join("\n"),
+        cure: undone ? "something else on the router may have changed it at the same moment: run `pulumi refresh` to see what is there, and `pulumi up` to try again" : LOOK,
+    });
+}
+
+function unconfirmed(host: Host, { id }: Transaction, sections: readonly Section[], trouble: NviError | undefined): NviError {
+    const { undone, said } = undoing(sections);
+    const storage = sections.find(({ name }) => name === "storage")?.stdout.trim();
+    const verdict = sections.find(({ name }) => name === "rolled-back")?.stdout.trim();
+    const reason = storage ?? (verdict === "unguarded" ? "whatever waited on the router for the confirmation was killed" : trouble
+        ? `it was applied, but no new connection to the router came about to confirm it within ${host.confirmTimeout} s`
+        : `the confirmation came after the ${host.confirmTimeout} s that it had`);
+    return new NviError({
+        kind: undone ? "rolled-back" : "half-done", operation: `confirm ${objectKey(id)}`, subject: host.label, reason: `${reason}; ${said}`,
+        output: trouble && `${trouble.operation}: ${trouble.reason}${trouble.output ? `\n${trouble.output}` : ""}`,
+        cure: undone
+            ? storage ? "free space on that file system (df -h), or make it writable, and run this again"
+                : "the change may cut the way by which Pulumi reaches this router: look at what it does with your own address; a router that is only slow needs a longer `confirmTimeout`"
+            : LOOK,
+    });
+}
+
+function leftOver(host: Host, { id }: Transaction, sections: readonly Section[]): NviError {
+    const output = sections.find(({ name }) => name === "left-output");
+    return new NviError({
+        kind: "tool", operation: `clean up after ${objectKey(id)}`, subject: host.label, reason: "the change is in effect and confirmed, but what it leaves behind could not be taken away",
+        command: sections.find(({ name }) => name === "left-over")!.stdout.trim().replaceAll("\t", " "), output: output && (output.stderr || output.stdout), cure: "take it away by hand, or run this again",
+    });
 }
 
 function refusal(host: Host, transaction: Transaction, sections: readonly Section[]): NviError {
@@ -68,6 +138,13 @@ function refusal(host: Host, transaction: Transaction, sections: readonly Sectio
     const subject = host.label;
     const object = objectKey(transaction.id);
     const text = (name: string) => by.get(name)?.stdout.trim() ?? "";
+    if (by.has("unarmed")) {
+        return new NviError({
+            kind: "tool", operation: `apply ${object}`, subject,
+            reason: "what would undo the change on its own can't be started on the router; nothing was changed",
+            output: text("unarmed"), cure: "the router needs `setsid`, `sleep` and `flock`, and room for two more processes",
+        });
+    }
     if (by.has("stale")) return new NviError({ kind: "locked", operation: STALE, subject, reason: "other transactions keep coming in between", cure: "run it again when the other stacks are done" });
     if (by.has("locked")) {
         return new NviError({
@@ -82,25 +159,33 @@ function refusal(host: Host, transaction: Transaction, sections: readonly Sectio
             cure: "free space on that file system (df -h), or make it writable, and run this again",
         });
     }
-    return stepFailure(host, object, by);
+    return stepFailure(host, object, by, sections);
 }
 
-function stepFailure(host: Host, object: string, by: ReadonlyMap<string, Section>): NviError {
+function stepFailure(host: Host, object: string, by: ReadonlyMap<string, Section>, sections: readonly Section[]): NviError {
     const text = (name: string) => by.get(name)?.stdout.trim() ?? "";
     const output = by.get("failed-output");
+    const said = output && (output.stderr || output.stdout);
+    const subject = host.label;
     const isDryRun = by.has("dry-run");
-    const undone = isDryRun || by.get("undone")?.exit === 0;
-    const command = text("failed-command").replaceAll("\t", " ");
-    if (!command) return new NviError({ kind: "protocol", operation: `apply ${object}`, subject: host.label, reason: `the router's answer has no result (${[...by.keys()].join(", ") || "it is empty"})`, cure: "run `pulumi refresh` to see what is there" });
+    const { undone, said: how } = isDryRun ? { undone: true, said: "the router is as it was" } : undoing(sections);
+    const kind = undone ? "tool" : "half-done";
+    const cure = undone ? "fix what the tool complains of and run this again" : LOOK;
+    if (by.has("failed-check")) {
+        return new NviError({
+            kind: undone ? "rolled-back" : kind, operation: `check after apply ${object}`, subject,
+            reason: `the check "${text("failed-check")}" failed; ${how}`, output: said,
+            cure: undone ? "correct the change, or the check, and run this again" : LOOK,
+        });
+    }
+    if (!by.has("failed-command")) {
+        if (by.has("rolled-back")) return new NviError({ kind: undone ? "rolled-back" : kind, operation: `apply ${object}`, subject, reason: `the transaction was ended in its middle by something on the router; ${how}`, cure: undone ? "see what ended it (its memory may have run out: dmesg), and run this again" : LOOK });
+        return new NviError({ kind: "protocol", operation: `apply ${object}`, subject, reason: `the router's answer has no result (${[...by.keys()].join(", ") || "it is empty"})`, cure: "run `pulumi refresh` to see what is there" });
+    }
     const status = by.get("failed-command")!.exit;
     const crashed = status > 128 ? ` (it was ended by signal ${status - 128})` : status === 124 ? " (it did not end in time)" : "";
     return new NviError({
-        kind: "tool",
-        operation: `apply ${object}${isDryRun ? ", dry run" : `, step "${text("failed-step")}"`}`,
-        subject: host.label,
-        reason: `a command failed with exit status ${status}${crashed}; ${undone ? "everything before it was undone, the router is as it was" : `UNDOING FAILED TOO: the router is neither as it was nor as wanted (${text("undo-failed").replaceAll("\t", " ")}: ${by.get("undo-output")?.stderr.trim() ?? ""})`}`,
-        command,
-        output: output && (output.stderr || output.stdout),
-        cure: undone ? "fix what the tool complains of and run this again" : "look at the router now; `pulumi refresh` lists what differs, `pulumi up` tries to complete it",
+        kind, operation: `apply ${object}${isDryRun ? ", dry run" : `, step "${text("failed-step")}"`}`, subject,
+        reason: `a command failed with exit status ${status}${crashed}; ${how}`, command: text("failed-command").replaceAll("\t", " "), output: said, cure,
     });
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Fault } from "../model/fault";
+import { pathChecks } from "../model/path-check";
 import { flag, integer, list, objectName, oneOrMore, text, type Partially } from "../model/schema";
 
 const hop = {
@@ -26,6 +27,8 @@ export const endpoint = z.strictObject({
     sudoPassword: text("hunter2").optional(),
     dialTimeout: integer(1, 3600, 30).optional(),
     keepalive: integer(1, 600, 5).optional(),
+    confirmTimeout: integer(0, 3600, 60).optional(),
+    checks: pathChecks.optional(),
 });
 
 export type EndpointInputs = z.output<typeof endpoint>;

@@ -70,7 +70,7 @@ async function writeGolden(version: string): Promise<void> {
 
 function recording(host: Host, record: (files: Files) => void): Host {
     return {
-        label: host.label, call: async (verb, files) => await host.call(verb, files),
+        label: host.label, confirmTimeout: host.confirmTimeout, call: async (verb, files) => await host.call(verb, files),
         apply: async (files) => {
             record(files);
             return await host.apply(files);

@@ -1,10 +1,8 @@
 import type { Boot } from "../../syntax/artifact";
-import { order, type Kind, type Step } from "../kind";
+import { order, type Kind } from "../kind";
 
 const ENTRY = "at boot";
 const RESTORED = "restored";
-
-const step = (boot: Boot, to: "on" | "off"): Step => ({ order: order(boot), label: ENTRY, do: [["boot", to]], undo: [["boot", to === "on" ? "off" : "on"]] });
 
 export const bootKind: Kind<Boot> = {
     key: () => ENTRY,
@@ -14,6 +12,7 @@ export const bootKind: Kind<Boot> = {
     observed: (_, { boot }): Record<string, string> => (boot === "missing" ? {} : { [ENTRY]: RESTORED }),
     occupied: () => undefined,
     isMarked: () => true,
-    ensure: (boot, { snapshot }) => (snapshot.boot === "missing" ? [step(boot, "on")] : []),
-    remove: (boot, { snapshot, held }) => (snapshot.boot === "there" && !held.has(ENTRY) ? [step(boot, "off")] : []),
+    ensure: (boot, { snapshot }) => (snapshot.boot === "missing" ? [{ order: order(boot), label: ENTRY, do: [["boot", "on"]], undo: [["boot", "off"]] }] : []),
+    // The router-side script takes it away with the last object.
+    remove: () => [],
 };

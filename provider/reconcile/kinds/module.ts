@@ -6,6 +6,7 @@ import { order, type Kind, type Step } from "../kind";
 import type { Snapshot } from "../snapshot";
 
 const LABEL = "module nvi";
+const INSTALLED = `${LABEL} installed`;
 
 /** How the module that the running kernel would load came there. */
 const wayOf = ({ prebuilt }: Module): string => (prebuilt ? "prebuilt" : "built by DKMS");
@@ -16,13 +17,13 @@ export const moduleKind: Kind<Module> = {
 
     entries: (module) => ({
         [LABEL]: module.version,
-        [`${LABEL} installed`]: `${module.version}, ${wayOf(module)}`,
+        [INSTALLED]: `${module.version}, ${wayOf(module)}`,
     }),
 
     observed(_, { module: found }) {
         const entries: Rendered = {};
         if (found.loaded !== undefined) entries[LABEL] = found.loaded;
-        if (found.installed !== undefined) entries[`${LABEL} installed`] = `${found.installed}, ${found.dkms.includes(found.installed) ? "built by DKMS" : "prebuilt"}`;
+        if (found.installed !== undefined) entries[INSTALLED] = `${found.installed}, ${found.dkms.includes(found.installed) ? "built by DKMS" : "prebuilt"}`;
         return entries;
     },
 
@@ -40,7 +41,7 @@ export const moduleKind: Kind<Module> = {
         if (!isOurs(snapshot)) Object.assign(saved, found);
         const differs = (entry: string) => found[entry] !== entries[entry];
         const steps: Step[] = [];
-        if (differs(`${LABEL} installed`)) steps.push(...install(module, snapshot));
+        if (differs(INSTALLED)) steps.push(install(module, snapshot));
         if (differs(LABEL)) steps.push(load(module, snapshot.module.loaded));
         return steps;
     },
@@ -48,12 +49,10 @@ export const moduleKind: Kind<Module> = {
     remove(module, { snapshot, saved, held }) {
         if (held.has(LABEL)) return [];
         const { loaded, installed } = snapshot.module;
-        const step = (label: string, command: string[], ...undo: string[][]): Step[] => (label in saved ? [] : [{ order: order(module), label, do: [command], undo }]);
-        return [
-            ...(loaded === undefined ? [] : step(LABEL, ["module-unload"], ["module-load", loaded])),
-            // The last step of all: there is none after it whose failure would bring it back.
-            ...(installed === undefined ? [] : step(`${LABEL} installed`, ["module-remove", installed])),
-        ];
+        const steps: Step[] = [];
+        if (loaded !== undefined && !(LABEL in saved)) steps.push({ order: order(module), label: LABEL, do: [["module-unload"]], undo: [["module-load", loaded]] });
+        if (installed !== undefined && !(INSTALLED in saved)) steps.push({ order: order(module), label: INSTALLED, do: [], undo: [], finally: [["module-remove", installed]] });
+        return steps;
     },
 };
 
@@ -76,18 +75,13 @@ function filesOf({ prebuilt }: Module, { facts, router }: Snapshot): Record<stri
     }
 }
 
-/** Another version stays until everything else has been done, so that undoing can go back to it. */
-function install(module: Module, snapshot: Snapshot): Step[] {
-    const label = `${LABEL} installed`;
+/** Another version stays until all is confirmed, so that undoing can go back to it. */
+function install(module: Module, snapshot: Snapshot): Step {
     const old = snapshot.module.installed;
     const isOther = old !== undefined && old !== module.version;
     const undo = [["module-remove", module.version], ...(isOther ? [["module-restore", old]] : [])];
-    const first: Step = { order: order(module), label, do: [installCommand(module)], undo, files: filesOf(module, snapshot) };
-    return isOther ? [first, { order: LAST, label, do: [["module-remove", old]], undo: [] }] : [first];
+    return { order: order(module), label: INSTALLED, do: [installCommand(module)], undo, files: filesOf(module, snapshot), finally: isOther ? [["module-remove", old]] : [] };
 }
-
-/** After all that may fail. */
-const LAST = 99;
 
 /** Another version that is loaded has to go first, and its devices with it. */
 function load(module: Module, loaded: string | undefined): Step {

@@ -59,7 +59,7 @@ export const tableKind: Kind<Table> = {
             label: tableKind.key(table),
             do: [["nft", "delete", "table", "inet", table.name]],
             undo: [["nft", "-f", `${table.name}.undo`]],
-            files: { [`${table.name}.undo`]: relist(found) },
+            files: { [`${table.name}.undo`]: replaceTable(table.name, relist(found)) },
         }];
     },
 };

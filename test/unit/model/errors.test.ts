@@ -59,6 +59,8 @@ describe("retryable", () => {
         locked: false,
         tool: false,
         died: false,
+        "rolled-back": false,
+        "half-done": false,
         storage: false,
         protocol: false,
         internal: false,

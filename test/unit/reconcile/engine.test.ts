@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ensure, read, remove, renderedOf } from "../../../provider/reconcile/engine";
+import { NviError } from "../../../provider/model/errors";
 import type { Rule } from "../../../provider/syntax/artifact";
 import { commandsIn, FakeRouter, section } from "./fake-router";
 import { OWNER, diversion, forwarding, guard, loose, manifestOf, object } from "./things";
@@ -70,7 +71,7 @@ describe("ensure", () => {
         await ensure(router, object(forwarding));
         router.pending.set("nat-stage.main", manifestOf([forwarding, guard]));
         await router.apply({ meta: "object other\n", manifest: "{}", steps: "do\tnft\t-f\tx.nft\n", "x.nft": "table inet nvi_nat_main {\n}\n", requests: "" });
-        router.objects.delete("other");
+        router.pending.delete("other");
         await ensure(router, object(forwarding));
         expect(told(router.applied.at(-1)!)).toEqual(["nft delete table inet nvi_nat_main"]);
         expect(router.pending.size).toBe(0);
@@ -97,10 +98,13 @@ describe("ensure when something comes in between", () => {
     it.each([
         ["locked", [section("locked", "organization/other/dev/x, process 7", 1)], { kind: "locked", reason: /organization\/other\/dev\/x/ }],
         ["storage", [section("storage", "cannot write /etc/nvi", 1)], { kind: "storage", reason: /cannot write \/etc\/nvi; the router is as it was/ }],
-        ["a step that failed", [section("failed-step", "ipv4 rule", 2), section("failed-command", "ip\t-4\trule", 2), section("failed-output", "", 2, "RTNETLINK"), section("undone")], { kind: "tool", reason: /exit status 2; everything before it was undone/, command: "ip -4 rule", output: "RTNETLINK" }],
-        ["a step that failed, and its undoing", [section("failed-step", "x", 2), section("failed-command", "ip", 2), section("undo-failed", "ip\tlink\tdel", 1), section("undone", "", 1)], { kind: "tool", reason: /UNDOING FAILED TOO.*ip link del/ }],
+        ["a step that failed", [section("failed-step", "ipv4 rule", 2), section("failed-command", "ip\t-4\trule", 2), section("failed-output", "", 2, "RTNETLINK"), section("undone")], { kind: "tool", reason: /exit status 2; the router has undone it and is as it was/, command: "ip -4 rule", output: "RTNETLINK" }],
+        ["a step that failed, and its undoing", [section("failed-step", "x", 2), section("failed-command", "ip", 2), section("undo-failed", "ip\tlink\tdel", 1), section("undone", "", 1)], { kind: "half-done", reason: /UNDOING FAILED.*ip link del/ }],
         ["a dry run", [section("failed-command", "nft -c -f x.nft", 1), section("failed-output", "", 1, "syntax error"), section("dry-run", "", 1)], { kind: "tool", operation: /dry run/, reason: /the router is as it was/ }],
         ["a tool that crashed", [section("failed-step", "x", 139), section("failed-command", "nft", 139), section("undone")], { kind: "tool", reason: /ended by signal 11/ }],
+        ["a worker that was killed", [section("rolled-back", "incomplete", 1), section("undone")], { kind: "rolled-back", reason: /ended in its middle.*as it was/ }],
+        ["a guard that can't be had", [section("unarmed", "setsid: not found", 1)], { kind: "tool", reason: /can't be started on the router; nothing was changed/, output: /setsid/ }],
+        ["a check that failed", [section("failed-check", "the data centre answers", 1), section("failed-output", "", 1, "no reply"), section("rolled-back", "incomplete", 1), section("undone")], { kind: "rolled-back", reason: /"the data centre answers" failed; the router has undone it/, output: "no reply" }],
         ["nothing", [], { kind: "protocol", reason: /no result/ }],
     ])("reports %s", async (_what, answer, parts) => {
         const router = new FakeRouter();
@@ -109,10 +113,55 @@ describe("ensure when something comes in between", () => {
         for (const [key, wanted] of Object.entries(parts)) expect(error[key]).toMatch(wanted);
     });
 
-    it("does not take commands that succeeded for what was asked for", async () => {
+    it("has undone what is not what was asked for, though every command succeeded", async () => {
         const router = new FakeRouter();
         router.broken = [section("sysctls", "net/ipv4/ip_forward\t0\n")];
-        await expect(ensure(router, object(forwarding))).rejects.toMatchObject({ kind: "tool", output: "sysctl ipv4/ip_forward: wanted 1, found 0" });
+        await expect(ensure(router, object(forwarding))).rejects.toMatchObject({ kind: "rolled-back", output: "sysctl ipv4/ip_forward: wanted 1, found 0" });
+        expect(router.calls.slice(-1)).toEqual(["abort"]);
+    });
+
+    it("has undone what can't be looked at afterwards", async () => {
+        const router = new FakeRouter();
+        const real = router.apply.bind(router);
+        router.apply = async (files) => {
+            const applied = await real(files);
+            return { ...applied, sections: applied.sections.map((one) => (one.name === "rules4" ? section("rules4", "[{", 0) : one)) };
+        };
+        await expect(ensure(router, object(forwarding))).rejects.toMatchObject({ kind: "rolled-back", reason: expect.stringMatching(/can't be told.*as it was/) as string });
+        expect(router.calls.slice(-1)).toEqual(["abort"]);
+    });
+
+    it("has undone a removal that leaves something", async () => {
+        const router = new FakeRouter();
+        await ensure(router, object(diversion));
+        router.broken = [section("rules4", JSON.stringify(router.rules.map(({ json }) => json)))];
+        await expect(remove(router, object())).rejects.toMatchObject({ kind: "rolled-back", output: expect.stringMatching(/wanted nothing, found/) as string });
+        expect(router.calls.slice(-1)).toEqual(["abort"]);
+    });
+});
+
+describe("a change that is not confirmed", () => {
+    const gone = new NviError({ kind: "unreachable", operation: "dial", subject: "edge", reason: "no route to host" });
+    const outcome = (verdict: string, exit = 0) => [section("rolled-back", verdict, 1), ...(exit === 0 ? [] : [section("undo-failed", "ip\trule\tdel", 1), section("undo-output", "", 1, "no buffer space")]), section("undone", "", exit)];
+
+    it.each([
+        ["because the router can't be reached anew", outcome("unconfirmed"), gone, { kind: "rolled-back", operation: /^confirm/, reason: /no new connection.*within 30 s; the router has undone it/, output: "dial: no route to host", cure: /cut the way/ }],
+        ["in time", outcome("unconfirmed"), undefined, { kind: "rolled-back", reason: /came after the 30 s/ }],
+        ["because its guard was killed", outcome("unguarded"), undefined, { kind: "rolled-back", reason: /was killed/ }],
+        ["and can't be undone", outcome("unconfirmed", 1), gone, { kind: "half-done", reason: /UNDOING FAILED.*ip rule del: no buffer space/, cure: /look at the router now/ }],
+        ["because the disk is full", [section("storage", "cannot write /etc/nvi: No space left", 1), ...outcome("confirmed")], undefined, { kind: "rolled-back", reason: /No space left; the router has undone it/, cure: /free space/ }],
+    ])("%s fails, and says what the router has done", async (_what, sections, trouble, parts) => {
+        const router = new FakeRouter();
+        const real = router.apply.bind(router);
+        router.apply = async (files) => ({ ...(await real(files)), confirm: async () => ({ sections, trouble }) });
+        const error = await ensure(router, all).then(() => undefined, (one: object) => one) as Record<string, string>;
+        for (const [key, wanted] of Object.entries(parts)) expect(error[key]).toMatch(wanted);
+    });
+
+    it("is told from one that is, but leaves something behind", async () => {
+        const router = new FakeRouter();
+        router.confirmations = [[section("committed"), section("left-over", "module-remove\t0.1.0", 1), section("left-output", "", 1, "busy")]];
+        await expect(ensure(router, all)).rejects.toMatchObject({ kind: "tool", reason: expect.stringContaining("in effect and confirmed") as string, command: "module-remove 0.1.0", output: "busy" });
     });
 });
 

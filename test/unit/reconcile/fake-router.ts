@@ -1,4 +1,4 @@
-import type { Files, Host, Section } from "../../../provider/host/host";
+import type { Applied, Files, Host, Section } from "../../../provider/host/host";
 
 export const section = (name: string, stdout = "", exit = 0, stderr = ""): Section => ({ name, exit, stdout, stderr });
 
@@ -28,23 +28,47 @@ export class FakeRouter implements Host {
     answers: Section[][] = [];
     readonly applied: Files[] = [];
     readonly calls: string[] = [];
+    readonly confirmTimeout = 30;
+    /** What confirming comes to, one for each `apply`; after these, it is kept. */
+    confirmations: Section[][] = [];
 
     async call(verb: "observe" | "clean", files: Files = {}): Promise<Section[]> {
         this.calls.push(verb);
         return verb === "observe" ? this.observe(files) : [];
     }
 
-    async apply(files: Files): Promise<Section[]> {
+    async apply(files: Files): Promise<Applied> {
         this.applied.push(files);
         const answer = this.answers.shift();
-        if (answer) return answer;
+        const sections = answer ?? this.carryOut(files);
+        return {
+            sections,
+            confirm: async () => {
+                this.calls.push("confirm");
+                const said = this.confirmations.shift();
+                if (said) return { sections: said };
+                this.commit(files);
+                return { sections: [section("committed")] };
+            },
+            abort: async () => {
+                this.calls.push("abort");
+                return [section("rolled-back", "aborted", 1), section("undone")];
+            },
+        };
+    }
+
+    private carryOut(files: Files): Section[] {
         for (const words of commandsIn(files)) this.run(words, files);
-        const object = /^object (.*)$/m.exec(files.meta!)![1]!;
+        this.pending.set(objectIn(files), files.manifest!.split("\n")[0]!);
+        return [section("applied"), ...this.observe(files)];
+    }
+
+    private commit(files: Files): void {
+        const object = objectIn(files);
         this.pending.delete(object);
         if (/^remove 1$/m.test(files.meta!)) this.objects.delete(object);
         else this.objects.set(object, files.manifest!.split("\n")[0]!);
         this.generation++;
-        return [section("applied"), ...this.observe(files)];
     }
 
     private run([tool, ...words]: readonly string[], files: Files): void {
@@ -100,6 +124,8 @@ export class FakeRouter implements Host {
         ];
     }
 }
+
+const objectIn = (files: Files): string => /^object (.*)$/m.exec(files.meta!)![1]!;
 
 /** The commands of a transaction's steps, in order. */
 export const commandsIn = (files: Files): string[][] => files.steps!.split("\n").filter((line) => line.startsWith("do\t")).map((line) => line.split("\t").slice(1));

@@ -4,7 +4,7 @@ import { settingKind } from "../../../provider/reconcile/kinds/setting";
 import { lossOf } from "../../../provider/reconcile/loss";
 import type { ModuleFacts } from "../../../provider/reconcile/snapshot";
 import type { Artifact, Link, Module, Routes, Setting } from "../../../provider/syntax/artifact";
-import { commandsOf, planning, undoOf, upLink } from "./planning";
+import { commandsOf, finallyOf, planning, undoOf, upLink } from "./planning";
 
 const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, dkms: [] };
 const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: "0.1.0", dkms: ["0.1.0"] };
@@ -12,17 +12,18 @@ const wanted: Module = { kind: "module", phase: "device", version: "0.1.0", inst
 const on = (module: ModuleFacts) => planning({ module, facts: { kernel: "6.1.0-56-amd64" } });
 
 describe("the module", () => {
-    it.each<[string, ModuleFacts, string[], string[]]>([
+    it.each<[string, ModuleFacts, string[], string[], string[]?]>([
         ["as wanted", there, [], []],
         ["that is nowhere", facts,
             ["module-install 0.1.0 as-is", "module-load 0.1.0"], ["module-remove 0.1.0", "module-unload"]],
         ["that is unloaded", { ...there, loaded: undefined }, ["module-load 0.1.0"], ["module-unload"]],
-        ["of another version goes when all else is done", { ...there, loaded: "0.0.9", installed: "0.0.9", dkms: ["0.0.9"] },
-            ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0", "module-remove 0.0.9"], ["module-remove 0.1.0", "module-restore 0.0.9", "module-unload", "module-load 0.0.9"]],
-    ])("%s", (_, module, commands, undo) => {
+        ["of another version goes when all is confirmed", { ...there, loaded: "0.0.9", installed: "0.0.9", dkms: ["0.0.9"] },
+            ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0"], ["module-remove 0.1.0", "module-restore 0.0.9", "module-unload", "module-load 0.0.9"], ["module-remove 0.0.9"]],
+    ])("%s", (_, module, commands, undo, last = []) => {
         const steps = moduleKind.ensure(wanted, on(module)).sort((a, b) => a.order - b.order);
         expect(commandsOf(steps)).toEqual(commands);
         expect(undoOf(steps)).toEqual(undo);
+        expect(finallyOf(steps)).toEqual(last);
     });
 
     it("comes with its source, which DKMS builds", () => {
@@ -32,8 +33,9 @@ describe("the module", () => {
         expect(Object.values(first!.files!).join("")).toContain(`MODULE_VERSION("${wanted.version}")`);
     });
 
-    it("goes whole, and last; unless another object needs it", () => {
-        expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-unload", "module-remove 0.1.0"]);
+    it("goes whole, its file when all is confirmed; unless another object needs it", () => {
+        expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-unload"]);
+        expect(finallyOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-remove 0.1.0"]);
         expect(moduleKind.remove(wanted, { ...on(there), held: new Set([moduleKind.key(wanted)]) })).toEqual([]);
     });
 

@@ -15,3 +15,4 @@ export function planning(snapshot: Partial<Snapshot>, more: Partial<PlanContext>
 const words = (commands: readonly (readonly string[])[]): string[] => commands.map((one) => one.join(" "));
 export const commandsOf = (steps: readonly Step[]): string[] => steps.flatMap((step) => words(step.do));
 export const undoOf = (steps: readonly Step[]): string[] => steps.flatMap((step) => words(step.undo));
+export const finallyOf = (steps: readonly Step[]): string[] => steps.flatMap((step) => words(step.finally ?? []));

@@ -12,7 +12,13 @@ const hop = {
     host: "192.0.2.9", port: 2222, user: "ops", password: "correct horse", privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----", privateKeyPassword: "battery staple",
     privateKeyPath: "~/.ssh/edge", agentSocketPath: "/run/agent.sock", dialErrorLimit: 3, perDialTimeout: 5, hostKey: KEY,
 };
-const common = { insecureIgnoreHostKey: false, knownHosts: "~/.ssh/known_hosts", sudoPassword: "hunter2", dialTimeout: 30, keepalive: 5 };
+const checks = [
+    { kind: "ping", name: "the gateway answers", within: 10, to: "192.0.2.1", from: "lan0" },
+    { kind: "connect", name: "the data centre answers", within: 10, to: "2001:db8::1", port: 443, from: "2001:db8::2" },
+    { kind: "leaves", name: "stage 2 knows the way", within: 10, to: "192.0.2.1", from: "198.51.100.2", ingress: "nvi0p", by: "isp1", source: "198.51.100.2" },
+    { kind: "command", name: "bird runs", within: 10, command: "systemctl is-active bird" },
+];
+const common = { confirmTimeout: 60, checks, insecureIgnoreHostKey: false, knownHosts: "~/.ssh/known_hosts", sudoPassword: "hunter2", dialTimeout: 30, keepalive: 5 };
 
 const translations = [
     { kind: "snat", from: "10.0.0.0/24", to: { uplinks: ["isp1", "isp2"], spread: "source" } },

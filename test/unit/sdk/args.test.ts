@@ -6,15 +6,16 @@ import type { schema as interfaceSchema } from "../../../provider/resources/inte
 import type { schema as natStage } from "../../../provider/resources/nat-stage/schema";
 import type { schema as routeTable } from "../../../provider/resources/route-table/schema";
 import type { schema as twoStageNat } from "../../../provider/resources/two-stage-nat/schema";
+import type { pathChecks } from "../../../provider/model/path-check";
 import type { endpoint } from "../../../provider/resources/endpoint";
-import type { ConnectionArgs, IngressMarkArgs, InterfaceArgs, NatStageArgs, RouterArgs, RouteTableArgs, TwoStageNatArgs } from "../../../sdk";
+import type { ConnectionArgs, IngressMarkArgs, InterfaceArgs, NatStageArgs, OnRouterArgs, RouterArgs, RouteTableArgs, TwoStageNatArgs } from "../../../sdk";
 import { holds, type Arrived, type Plain, type Same } from "./types";
 
 /* What programs may write and what check takes are the same, property by property. `npm run typecheck` is what runs this. */
 
 /** Given as resources, of which check gets the name or the backend, or which only order things; `auto` never gets that far. */
-type References = "router" | "interface" | "backend" | "mark" | "routeTables";
-type Resolved = "router" | "backend";
+type References = "router" | "checks" | "interface" | "backend" | "mark" | "routeTables";
+type Resolved = "router" | "checks" | "backend";
 /** The SDK makes one of the resource's name, so programs may leave it out. */
 type Named<T> = Omit<T, "name"> & { name?: string };
 
@@ -27,6 +28,8 @@ holds<Same<Given<RouteTableArgs, References>, Taken<typeof routeTable, Reference
 holds<Same<Given<NatStageArgs, References>, Taken<typeof natStage, References>>>();
 holds<Same<Given<TwoStageNatArgs, Resolved>, Taken<typeof twoStageNat, Resolved>>>();
 holds<Same<Given<RouterArgs, never>, Taken<typeof endpoint, never>>>();
+// Every resource takes checks, and the adapter looks at them.
+holds<Same<Plain<Arrived<NonNullable<OnRouterArgs["checks"]>>>, Plain<z.input<typeof pathChecks>>>>();
 
 // It would not hold for a property too many, of another type, or optional on one side only; nor at any depth.
 type Table = Given<RouteTableArgs, References>;
