@@ -319,7 +319,7 @@ restore() { # early|late
 # waits for the confirmation, and undoes everything where none comes, or where there is nothing to confirm. A second
 # guard starts the first again should that be killed. Their files are in $tx:
 #
-#   journal      `begin N` and `end N` for each step, written before and after it
+#   journal      the number of each step, written before it is done
 #   result       what the worker says; `applied` where it got to its end
 #   confirm      somebody has reached the router; `abort` instead: somebody wants it undone
 #   undo         what is left to undo
@@ -493,17 +493,15 @@ run_words() {
 }
 
 run_steps() {
-	: >"$tx/journal" || return
 	step=0
 	while IFS= read -r line; do
 		words=${line#*"$TAB"}
 		case $line in
 		step*)
-			[ $step = 0 ] || echo "end $step" >>"$tx/journal" || return
 			step=$((step + 1))
 			label=$words
 			# Before anything of it is done: what cannot be undone for want of space is not begun.
-			echo "begin $step" >>"$tx/journal" || return
+			echo $step >>"$tx/journal" || return
 			;;
 		do*)
 			run_words "$words" >"$tx/out" 2>"$tx/err" || {
@@ -516,46 +514,41 @@ run_steps() {
 			;;
 		esac
 	done <"$tx/steps"
-	[ $step = 0 ] || echo "end $step" >>"$tx/journal"
 }
 
-# What the steps that have begun say to undo them, the latest first. Of the one in whose middle it ended, nobody knows how
-# much has been done: `maybe`.
+# What the steps that have begun say to undo them, the latest first.
 plan_undo() {
 	awk -F '\t' '
-		FNR == NR { split($0, word, " "); if (word[1] == "begin") begun = word[2]; else ended = word[2]; next }
+		FNR == NR { begun = $1; next }
 		$1 == "step" { step++ }
-		$1 == "undo" && step <= begun { sub(/^undo\t/, ""); lines[step] = lines[step] (step > ended ? "maybe" : "sure") "\t" $0 "\n" }
+		$1 == "undo" && step <= begun { sub(/^undo\t/, ""); lines[step] = lines[step] $0 "\n" }
 		END { for (; step > 0; step--) printf "%s", lines[step] }
 	' "$tx/journal" "$tx/steps"
 }
 
 # Each line goes when it is done, so that a guard that was killed can be followed by another.
 undo_steps() {
-	if [ ! -e "$tx/undo" ]; then
-		plan_undo >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo" || return
-	elif [ -s "$tx/undo" ]; then
-		sed '1s/^sure/maybe/' "$tx/undo" >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo" || return
-	fi
+	[ -e "$tx/undo" ] || { plan_undo >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo"; } || return
 	undone=0
-	while IFS= read -r line <"$tx/undo"; do
-		undo_line "$line" || undone=1
+	while IFS= read -r words <"$tx/undo"; do
+		undo_command "$words" || undone=1
 		tail -n +2 "$tx/undo" >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo" || return
 	done
 	return $undone
 }
 
-# Once more where it fails: the kernel may have been short of something for a moment.
-undo_line() { # LINE
-	words=${1#*"$TAB"}
+# A step may have been cut off before it did anything, and a line be tried a second time: what isn't there needs not go, and
+# what is there needs not come. Anything else is tried again: the kernel may have been short of something for a moment.
+undo_command() { # WORDS
 	for _ in 1 2 3; do
-		run_words "$words" >"$tx/out" 2>"$tx/err" && return
+		run_words "$1" >"$tx/out" 2>"$tx/err" && return
 		case $1 in
-		maybe*) grep -q -i -e 'no such' -e 'cannot find device' -e 'does not exist' -e 'exists' -e 'not found' -e 'cannot assign' "$tx/err" && return ;;
+		"nft$TAB-f"*) ;;
+		*) grep -q -i -e 'no such' -e 'cannot find device' -e 'does not exist' -e 'exists' -e 'not found' -e 'cannot assign' "$tx/err" && return ;;
 		esac
 		nap
 	done
-	say undo-failed 1 "$words"
+	say undo-failed 1 "$1"
 	say_file undo-output 1 "$tx/out" "$tx/err"
 	return 1
 }
@@ -587,7 +580,7 @@ run_check() { # SECONDS WORDS
 	case $1 in
 	ping) limited "$seconds" ping -n -c 1 -W 1 ${3:+-I "$3"} "$2" ;;
 	connect) connect "$2" "$3" "${4:-}" ;;
-	leaves) shift && leaves "$@" ;;
+	leaves) leaves "$@" ;;
 	command) limited "$seconds" sh -c "$2" ;;
 	*) echo "not a check of ours: $1" >&2 && return 1 ;;
 	esac
@@ -609,11 +602,14 @@ connect() { # ADDRESS PORT [FROM]
 	fi
 }
 
-# `leaves DEVICE SOURCE WORD...`: what `ip route get WORD...` says.
+# `leaves DEVICE SOURCE INGRESS WORD...`: what `ip route get WORD...` says. Packets of stage 2 bear a mark.
 leaves() {
 	device=$2
 	source=$3
-	shift 3
+	ingress=$4
+	shift 4
+	[ "$ingress" = any ] || set -- "$@" iif "$ingress"
+	[ "$(cat "/sys/class/net/$ingress/ifalias" 2>/dev/null)" != pulumi-nvi ] || set -- "$@" mark 0x10000
 	found=$(ip -o route get "$@") || return
 	case " $found " in
 	*" dev $device "*) ;;
@@ -631,6 +627,11 @@ transaction() {
 		return
 	}
 	recover
+	# What was planned for has just been undone.
+	if [ $recovered = 1 ]; then
+		say stale 1 ''
+		return
+	fi
 	current=$(cat "$ETC/generation" 2>/dev/null || echo 0)
 	if [ "$current" != "$(meta generation)" ]; then
 		say stale 1 "$current"
@@ -666,6 +667,7 @@ transaction() {
 # --- guard
 
 arm() {
+	: >"$tx/journal" || return
 	setsid "$0" _guard "${tx##*/}" 8>&- </dev/null >"$tx/guard.log" 2>&1 &
 	deadline=$(($(uptime) + 10))
 	until [ -e "$tx/armed" ]; do
@@ -677,11 +679,9 @@ arm() {
 # What there is to be waited for at the end has to work at the beginning.
 guard() {
 	folder=$ETC/objects/$(meta object)
-	exec 8>>"$tx/alive"
 	sleep 0.05 || sleep 1 || return
 	uptime >/dev/null && : >"$tx/armed" || return
-	until flock -n 8; do nap; done
-	exec 8>&-
+	while is_locked "$tx/alive"; do nap; done
 	if [ "$(head -n 1 "$tx/result" 2>/dev/null)" = '@ applied 0 0 0' ]; then await_confirmation; else verdict=incomplete; fi
 	end_transaction "$verdict" >"$tx/outcome.new" && mv "$tx/outcome.new" "$tx/outcome"
 	# Those before have been fetched, or will never be.
@@ -734,6 +734,7 @@ end_transaction() { # VERDICT
 
 # What is pending, and has no guard any more: the router was restarted meanwhile, or somebody killed it all.
 recover() {
+	recovered=0
 	for pending in "$ETC"/objects/*/pending; do
 		[ -e "$pending" ] || continue
 		folder=${pending%/pending}
@@ -748,7 +749,7 @@ recover_object() {
 		if [ "$boot" != "$(boot_id)" ]; then
 			# The kernel has forgotten all but this.
 			tx=$(mktemp -d "$RUN/work.XXXXXX") || exit
-			sed -n -e "s/^undo$TAB\\(module-remove\\|module-restore\\)$TAB/sure$TAB\\1$TAB/p" "$folder/undo" >"$tx/undo"
+			sed -n -e "s/^undo$TAB\\(module-remove\\|module-restore\\)$TAB/\\1$TAB/p" "$folder/undo" >"$tx/undo"
 			undo_steps && drop_pending
 			rm -rf "$tx"
 		elif [ -e "$tx/journal" ] && [ ! -e "$tx/outcome" ]; then
@@ -757,7 +758,9 @@ recover_object() {
 			drop_pending
 		fi
 	) >/dev/null
-	if [ -d "$ETC" ] && [ ! -e "$folder/pending" ]; then next_generation "$(cat "$ETC/generation" 2>/dev/null || echo 0)"; fi
+	[ ! -e "$folder/pending" ] || return
+	recovered=1
+	if [ -d "$ETC" ]; then next_generation "$(cat "$ETC/generation" 2>/dev/null || echo 0)"; fi
 }
 
 # --- answers
@@ -776,16 +779,16 @@ apply() { # TX SHA256
 	setsid "$0" _run "$1" </dev/null >"$tx/log" 2>&1 &
 	exec 8>&-
 	wait $!
-	result "$1"
+	result "$1" wait
 }
 
 # Whether a process has this file locked.
 is_locked() { [ -e "$1" ] && ! flock -n "$1" true; }
 
-# What it came to, as far as that is known; waits for no more than the guard's own work.
-result() { # TX
+# What it came to, as far as that is known; waits for the guard's own work, and for the worker's where it is told to.
+result() { # TX [wait]
 	tx=$RUN/tx/$1
-	until answer; do nap; done
+	until answer "${2:-}"; do nap; done
 	# The last to leave takes everything along.
 	[ -d "$ETC" ] || [ ! -e "$tx/outcome" ] || rm -rf "$RUN"
 	exit 0
@@ -801,6 +804,7 @@ answer() {
 	elif [ -e "$tx/result" ] && { [ ! -e "$tx/armed" ] || [ "$(head -n 1 "$tx/result")" = '@ applied 0 0 0' ]; }; then
 		cat "$tx/result"
 	elif is_locked "$tx/alive"; then
+		[ "$1" != wait ] || return
 		say running 0 ''
 		end
 	elif is_locked "$tx/guarded"; then
@@ -860,7 +864,9 @@ _guard)
 	tx=$RUN/tx/$1
 	exec 7>>"$tx/guarded"
 	flock -s 7
-	until [ -e "$tx/outcome" ] || [ ! -d "$tx" ]; do "$0" _guard-once "$1" || nap; done
+	until [ -e "$tx/outcome" ] || [ ! -d "$tx" ]; do
+		"$0" _guard-once "$1" || [ -e "$tx/armed" ] || exit
+	done
 	;;
 _guard-once)
 	tx=$RUN/tx/$1

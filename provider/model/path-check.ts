@@ -36,7 +36,7 @@ function triedBy(check: PathCheck): string[] {
     switch (check.kind) {
         case "ping": return ["ping", check.to, ...(check.from ? [check.from] : [])];
         case "connect": return ["connect", check.to, `${check.port}`, ...(check.from ? [check.from] : [])];
-        case "leaves": return ["leaves", check.by, check.source ?? "any", check.to, ...(check.from ? ["from", check.from] : []), ...(check.ingress ? ["iif", check.ingress] : [])];
+        case "leaves": return ["leaves", check.by, check.source ?? "any", check.ingress ?? "any", check.to, ...(check.from ? ["from", check.from] : [])];
         case "command": return ["command", check.command];
     }
 }

@@ -124,7 +124,8 @@ function unclaimed(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact
 /** Creation upwards through the phases, then removal downwards: what is new works before what is old goes. */
 function plan(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext, more: readonly Step[] = []): Step[] {
     const keys = new Set(wanted.map((artifact) => kindOf(artifact).key(artifact)));
-    const gone = previous.filter((artifact) => !keys.has(kindOf(artifact).key(artifact)));
+    // From the last, so that undoing it brings them back in their order: among ip rules of one priority the first decides.
+    const gone = previous.filter((artifact) => !keys.has(kindOf(artifact).key(artifact))).reverse();
     const additions = wanted.flatMap((artifact) => kindOf(artifact).ensure(artifact, context));
     const removals = gone.flatMap((artifact) => kindOf(artifact).remove(artifact, context));
     const rising = (a: Step, b: Step) => a.order - b.order;

@@ -8,8 +8,8 @@ export interface Step {
     label: string;
     do: string[][];
     /**
-     * Run in this order when this step or a later one fails, or when the change is not confirmed. A step may have been cut off
-     * in its middle: then a command that finds nothing to undo is no failure, and no other may do harm.
+     * Run in this order when this step or a later one fails, or when the change is not confirmed. The step may have been cut off
+     * before it did anything, and undoing it too: a command that finds nothing to do is no failure, and none may do harm.
      */
     undo: string[][];
     /** Run once the change is confirmed: what a restart of the router would not forget. */

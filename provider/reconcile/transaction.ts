@@ -112,9 +112,9 @@ function unconfirmed(host: Host, { id }: Transaction, sections: readonly Section
     const { undone, said } = undoing(sections);
     const storage = sections.find(({ name }) => name === "storage")?.stdout.trim();
     const verdict = sections.find(({ name }) => name === "rolled-back")?.stdout.trim();
-    const reason = storage ?? (verdict === "unguarded" ? "whatever waited on the router for the confirmation was killed" : trouble
-        ? `it was applied, but no new connection to the router came about to confirm it within ${host.confirmTimeout} s`
-        : `the confirmation came after the ${host.confirmTimeout} s that it had`);
+    const reason = storage ?? (verdict === "unguarded"
+        ? "what waited on the router for the confirmation was killed"
+        : `it was applied, but not confirmed through a new connection within ${host.confirmTimeout} s`);
     return new NviError({
         kind: undone ? "rolled-back" : "half-done", operation: `confirm ${objectKey(id)}`, subject: host.label, reason: `${reason}; ${said}`,
         output: trouble && `${trouble.operation}: ${trouble.reason}${trouble.output ? `\n${trouble.output}` : ""}`,

@@ -1,8 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Applied } from "../../provider/host/host";
+import type { PathCheck } from "../../provider/model/path-check";
+import type { DesiredObject } from "../../provider/reconcile/desired";
 import { ensure, read, remove, renderedOf } from "../../provider/reconcile/engine";
 import type { Rule } from "../../provider/syntax/artifact";
 import { diffDumps, Lab, office as topology, probe, until } from "../lab";
 import { coreRouter, officeObject } from "./core";
+import { withoutHousekeeping } from "./drift-core";
 
 /*
  * A change that nobody confirms is undone by the router itself. The core is driven directly, with a confirmTimeout of 2 s.
@@ -28,7 +32,8 @@ const office = officeObject();
 /** Another version of it: an uplink's table has another number. */
 const moved = officeObject({ table: 7800 });
 
-const asBefore = async () => expect(diffDumps(before, await lab.dump())).toEqual([]);
+/** What became of a transaction is kept below /run for whoever may still ask. */
+const asBefore = async () => expect(diffDumps(before, await lab.dump()).filter((line) => !line.includes(" /run/nvi"))).toEqual([]);
 const processes = async () => (await lab.router.sh("pgrep -fa '/run/nvi/[0-9a-f]*/nvi' || :")).stdout.trim().split("\n").filter(Boolean);
 const quiet = async () => await until("the script to end", async () => (await processes()).length === 0, 20_000);
 const failure = async (attempt: Promise<unknown>) => await attempt.then(() => undefined, (error: Error & { kind?: string }) => error);
@@ -58,5 +63,209 @@ describe("a change that is confirmed", () => {
         await remove(router(), moved);
         await quiet();
         await asBefore();
+    });
+});
+
+describe("a change that is not confirmed is undone", () => {
+    /** Takes the way back to whoever manages the router, as a table that captures its address would. */
+    const capture: Rule = { kind: "rule", phase: "divert", family: 4, priority: 5, to: "10.0.0.5", action: "unreachable" };
+    const locksOut = (): DesiredObject => ({ ...office, artifacts: [...office.artifacts, capture] });
+    afterEach(async () => {
+        await quiet();
+        await asBefore();
+    });
+
+    it("because it cuts the way to the router, which comes back", async () => {
+        const error = await failure(ensure(router(), locksOut()));
+        expect(error).toMatchObject({ kind: "rolled-back", message: expect.stringContaining("the router has undone it and is as it was") as string });
+        expect(error!.message).toMatch(/it was applied, but not confirmed through a new connection within 2 s[\s\S]*cure: .*your own address/);
+    });
+
+    it("because the provider was killed between applying and confirming", async () => {
+        const host = router();
+        const real = host.apply.bind(host);
+        let applied: Applied | undefined;
+        host.apply = async (files) => {
+            applied = await real(files);
+            throw new Error("killed");
+        };
+        await expect(ensure(host, office)).rejects.toThrow("killed");
+        expect(applied!.sections.map(({ name }) => name)).toContain("applied");
+        await quiet();
+        await asBefore();
+        // Whoever comes back too late is told so.
+        const late = (await applied!.confirm()).sections;
+        expect(late.map(({ name, stdout }) => `${name} ${stdout.trim()}`)).toEqual(expect.arrayContaining(["rolled-back unconfirmed", "undone "]));
+        expect(late.map(({ name }) => name)).not.toContain("committed");
+    });
+
+    it("because the confirmation comes too late", async () => {
+        const host = router();
+        const real = host.apply.bind(host);
+        host.apply = async (files) => {
+            const applied = await real(files);
+            return { ...applied, confirm: async () => { await quiet(); return await applied.confirm(); } };
+        };
+        expect(await failure(ensure(host, office))).toMatchObject({ kind: "rolled-back", reason: expect.stringContaining("not confirmed through a new connection within 2 s") as string });
+    });
+
+    it("because the router does not look as it should", async () => {
+        // The nft of this router says that it did, and doesn't.
+        await lab.fake("/usr/sbin/nft", '#!/bin/sh\ncase "$*" in "-f nvi_nat_office.nft") exit 0 ;; esac\nexec /etc/ssh/lab/hidden/nft "$@"\n');
+        const error = await failure(ensure(router(), office)).finally(() => lab.unhide("/usr/sbin/nft"));
+        expect(error).toMatchObject({ kind: "rolled-back", operation: "verify two-stage-nat.office", output: expect.stringMatching(/nft nvi_nat_office .*: wanted .*, found nothing/) as string });
+    });
+
+    it.each<[string, PathCheck, RegExp]>([
+        ["a ping", { kind: "ping", within: 1, to: "10.0.0.99" }, /the check "ping 10.0.0.99" failed/],
+        ["a ping from a NIC", { kind: "ping", within: 1, to: "192.0.2.10", from: "lan0" }, /the check "ping 192.0.2.10 from lan0" failed/],
+        ["a connection", { kind: "connect", within: 1, to: "10.0.0.80", port: 9 }, /the check "connect to 10.0.0.80 port 9" failed/],
+        ["a way", { kind: "leaves", within: 1, to: "192.0.2.10", from: "198.51.100.2", ingress: "nvi0p", by: "isp2" }, /"packets to 192.0.2.10 from 198.51.100.2 leave by isp2" failed/],
+        ["a source", { kind: "leaves", within: 1, to: "192.0.2.10", by: "isp1", source: "203.0.113.2" }, /leave by isp1 with source 203.0.113.2" failed/],
+        ["a command", { kind: "command", name: "the data centre answers", within: 1, command: "echo 'no answer from dc1' >&2; exit 3" }, /the check "the data centre answers" failed/],
+    ])("because a check of the user's fails: %s", async (_, check, says) => {
+        const error = await failure(ensure(router(), officeObject({}, [check])));
+        expect(error).toMatchObject({ kind: "rolled-back", operation: "check after apply two-stage-nat.office", reason: expect.stringMatching(says) as string });
+        if (check.kind === "command") expect(error).toMatchObject({ output: "no answer from dc1\n" });
+        if (check.kind === "leaves") expect(error).toMatchObject({ output: expect.stringContaining("dev isp1") as string });
+    });
+});
+
+it("checks that succeed let it pass", async () => {
+    const checks: PathCheck[] = [
+        { kind: "ping", within: 5, to: "192.0.2.10", from: "198.51.100.2" },
+        { kind: "ping", within: 5, to: "2001:db8:99::10" },
+        { kind: "connect", within: 5, to: "192.0.2.10", port: 7 },
+        { kind: "leaves", within: 5, to: "192.0.2.10", from: "203.0.113.2", ingress: "nvi0p", by: "isp2" },
+        { kind: "leaves", within: 5, to: "2001:db8:99::10", by: "isp1", source: "2001:db8:1::2" },
+        { kind: "command", within: 5, command: "test $(id -u) = 0" },
+    ];
+    await ensure(router(), officeObject({}, checks));
+    await remove(router(), officeObject({}, checks.slice(0, 3)));
+    await quiet();
+    await asBefore();
+});
+
+describe("an update that is not confirmed", () => {
+    let applied: string;
+    beforeAll(async () => {
+        await ensure(router(), office);
+        await quiet();
+        applied = await lab.dump();
+    });
+    afterAll(async () => {
+        await remove(router(), office);
+        await quiet();
+        await asBefore();
+    });
+    // Among rules of one priority that don't overlap, and among tables, the order means nothing.
+    const unchanged = async () => {
+        await quiet();
+        expect(withoutHousekeeping(diffDumps(applied, await lab.dump())).filter((line) => !line.startsWith("~"))).toEqual([]);
+    };
+
+    it("leaves the old version", async () => {
+        expect(await failure(ensure(router(), { ...moved, artifacts: [...moved.artifacts, { kind: "rule", phase: "divert", family: 4, priority: 5, to: "10.0.0.5", action: "unreachable" }] }))).toMatchObject({ kind: "rolled-back" });
+        await unchanged();
+    });
+
+    it("leaves the old version where it was to go", async () => {
+        const host = router();
+        const real = host.apply.bind(host);
+        host.apply = async (files) => {
+            const applied = await real(files);
+            return { ...applied, confirm: async () => ({ sections: await applied.abort() }) };
+        };
+        expect(await failure(remove(host, office))).toMatchObject({ kind: "rolled-back" });
+        await unchanged();
+    });
+
+    it("makes another wait for it, by name and reason; then the other is told if it lasts too long", async () => {
+        const host = router({ confirmTimeout: 4 });
+        const real = host.apply.bind(host);
+        host.apply = async (files) => {
+            await real(files);
+            throw new Error("killed");
+        };
+        await expect(ensure(host, moved)).rejects.toThrow("killed");
+        process.env.NVI_LOCK_WAIT = "1";
+        try {
+            const other: DesiredObject = { ...office, id: { kind: "two-stage-nat", name: "other" }, owner: "organization/nvi-test/prod/other", artifacts: [] };
+            expect(await failure(ensure(router(), other))).toMatchObject({ kind: "locked", reason: expect.stringMatching(/organization\/nvi-test\/dev\/office, whose change waits for its confirmation/) as string });
+            process.env.NVI_LOCK_WAIT = "20";
+            await ensure(router(), other);
+            await remove(router(), other);
+        } finally {
+            delete process.env.NVI_LOCK_WAIT;
+        }
+        await unchanged();
+    });
+});
+
+describe("where no confirmation is asked for", () => {
+    it("no new connection is made, and what is not as it should be is undone all the same", async () => {
+        const { opened } = await lab.relay.count();
+        const host = router({ confirmTimeout: 0 });
+        await ensure(host, office);
+        expect((await lab.relay.count()).opened - opened).toBe(1);
+        await lab.fake("/usr/sbin/nft", '#!/bin/sh\ncase "$*" in "-f nvi_nat_office.nft") exit 0 ;; esac\nexec /etc/ssh/lab/hidden/nft "$@"\n');
+        const changed = officeObject({ translations: [] });
+        expect(await failure(ensure(host, changed)).finally(() => lab.unhide("/usr/sbin/nft"))).toMatchObject({ kind: "rolled-back" });
+        await remove(host, office);
+        await quiet();
+        await asBefore();
+    });
+});
+
+describe("what is to undo the change", () => {
+    const killed = async (what: string) => await lab.router.sh(`pkill -KILL -f '/run/nvi/[0-9a-f]*/nvi ${what}'`);
+    const unconfirmed = async (then: () => Promise<unknown>) => {
+        const host = router({ confirmTimeout: 3 });
+        const real = host.apply.bind(host);
+        host.apply = async (files) => {
+            const applied = await real(files);
+            return { ...applied, confirm: async () => { await then(); return { sections: [] }; } };
+        };
+        await failure(ensure(host, office));
+    };
+    afterEach(async () => {
+        await quiet();
+        await asBefore();
+    });
+
+    it.each([["the guard itself", "_guard-once"], ["what would start it again", "_guard "]])("survives %s being killed", async (_, what) => {
+        await unconfirmed(async () => {
+            await killed(what);
+            expect((await processes()).length).toBeGreaterThan(0);
+            await quiet();
+        });
+    });
+
+    it("is done by whoever comes next, where all of it was killed", async () => {
+        await unconfirmed(async () => {
+            await lab.router.sh("pkill -KILL -f '/run/nvi/[0-9a-f]*/nvi _guard'");
+            expect(await processes()).toEqual([]);
+            expect(diffDumps(before, await lab.dump())).not.toEqual([]);
+        });
+        const host = router();
+        await ensure(host, office);
+        expect((await read(host, office)).rendered).toEqual(renderedOf(office));
+        await remove(host, office);
+    });
+
+    it("must be there before anything is changed", async () => {
+        await lab.fake("/usr/bin/sleep", "#!/bin/sh\nexit 1\n");
+        const error = await failure(ensure(router(), office)).finally(() => lab.unhide("/usr/bin/sleep"));
+        expect(error).toMatchObject({ kind: "tool", reason: expect.stringContaining("nothing was changed") as string });
+    });
+
+    it("is loud where it can't, and says what is there now", async () => {
+        await lab.fake("/usr/sbin/ip", '#!/bin/sh\ncase "$*" in *" rule del "*) echo "RTNETLINK answers: No buffer space available" >&2; exit 2 ;; esac\nexec /etc/ssh/lab/hidden/ip "$@"\n');
+        const error = await failure(ensure(router(), officeObject({}, [{ kind: "command", within: 1, command: "false" }]))).finally(() => lab.unhide("/usr/sbin/ip"));
+        expect(error).toMatchObject({ kind: "half-done", reason: expect.stringMatching(/UNDOING FAILED: the router is neither as it was nor as wanted.*No buffer space available/s) as string });
+        const host = router();
+        await ensure(host, office, { known: true });
+        expect((await read(host, office)).rendered).toEqual(renderedOf(office));
+        await remove(host, office);
     });
 });

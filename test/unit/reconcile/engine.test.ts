@@ -145,8 +145,8 @@ describe("a change that is not confirmed", () => {
     const outcome = (verdict: string, exit = 0) => [section("rolled-back", verdict, 1), ...(exit === 0 ? [] : [section("undo-failed", "ip\trule\tdel", 1), section("undo-output", "", 1, "no buffer space")]), section("undone", "", exit)];
 
     it.each([
-        ["because the router can't be reached anew", outcome("unconfirmed"), gone, { kind: "rolled-back", operation: /^confirm/, reason: /no new connection.*within 30 s; the router has undone it/, output: "dial: no route to host", cure: /cut the way/ }],
-        ["in time", outcome("unconfirmed"), undefined, { kind: "rolled-back", reason: /came after the 30 s/ }],
+        ["because the router can't be reached anew", outcome("unconfirmed"), gone, { kind: "rolled-back", operation: /^confirm/, reason: /not confirmed through a new connection within 30 s; the router has undone it/, output: "dial: no route to host", cure: /cut the way/ }],
+        ["in time", outcome("unconfirmed"), undefined, { kind: "rolled-back", reason: /not confirmed through a new connection/ }],
         ["because its guard was killed", outcome("unguarded"), undefined, { kind: "rolled-back", reason: /was killed/ }],
         ["and can't be undone", outcome("unconfirmed", 1), gone, { kind: "half-done", reason: /UNDOING FAILED.*ip rule del: no buffer space/, cure: /look at the router now/ }],
         ["because the disk is full", [section("storage", "cannot write /etc/nvi: No space left", 1), ...outcome("confirmed")], undefined, { kind: "rolled-back", reason: /No space left; the router has undone it/, cure: /free space/ }],
