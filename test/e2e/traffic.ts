@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { Capture, destination4, destination6, office, type Lab, type LabNode, type Packet, type ProbeResult } from "../lab";
+import { Capture, destination4, destination6, office, probeMany, type Lab, type LabNode, type Packet, type ProbeResult } from "../lab";
 import type { Stack } from "./pulumi";
 
 const { client, server, internet, router, gw1, gw2 } = office;
@@ -37,6 +37,18 @@ export async function onUplinks<T>(lab: Lab, filter: string, work: () => Promise
     } catch (error) {
         await Promise.allSettled([one!.stop(), two!.stop()]);
         throw error;
+    }
+}
+
+/** New connections of both families go out by both uplinks, each with that uplink's source, and come back. */
+export async function expectBothUplinks(lab: Lab): Promise<void> {
+    for (const words of families) {
+        const targets = Array.from({ length: 40 }, (_, i) => ({ to: words.destination(i + 1), port: 443 }));
+        const { result, seen } = await onUplinks(lab, `${words.ip} and dst port 443`, async () => await unspoofed(lab, async () => await probeMany(lab.node("client"), targets)));
+        const { [words.isp1]: first = 0, [words.isp2]: second = 0, ...others } = tally(result);
+        expect(others, words.family).toEqual({});
+        expect([first > 0, second > 0, first + second], words.family).toEqual([true, true, 40]);
+        expect([sources(seen.isp1), sources(seen.isp2)]).toEqual([[words.isp1], [words.isp2]]);
     }
 }
 
