@@ -20,6 +20,13 @@ export interface OnRouterArgs {
      * @default []
      */
     checks?: pulumi.Input<pulumi.Input<PathCheckArgs>[]>;
+    /**
+     * Take over an object of this kind and name that is on the router already and belongs to another stack, or whose record there
+     * was lost. Without it both are refused, by the owner's name. What is not ours at all is never taken over.
+     *
+     * @default false
+     */
+    adopt?: pulumi.Input<boolean>;
 }
 
 /** Something on a router. */

@@ -1,7 +1,7 @@
 import { NviError } from "../model/errors";
 import { formatPath, type Fault } from "../model/fault";
 import { pathChecks } from "../model/path-check";
-import { checkAgainst } from "../model/schema";
+import { checkAgainst, flag } from "../model/schema";
 import { UNKNOWN, unknownPaths } from "../model/unknown";
 import { ensure, read, remove, renderedOf, type Observed } from "../reconcile/engine";
 import type { DesiredObject } from "../reconcile/desired";
@@ -23,7 +23,7 @@ export interface CheckResult {
 }
 
 /** Properties that all kinds have beside their own. */
-const COMMON = ["router", "owner", "checks", "rendered", "__provider"] as const;
+const COMMON = ["router", "owner", "adopt", "checks", "rendered", "__provider"] as const;
 
 function ownInputs(inputs: Bag): Bag {
     return Object.fromEntries(Object.entries(inputs).filter(([key]) => !COMMON.some((common) => common === key)));
@@ -34,13 +34,15 @@ function checkKind(kind: ResourceKind, inputs: Bag) {
     const own = checkAgainst(resource.schema, ownInputs(inputs));
     const router = checkAgainst(endpoint, inputs.router);
     const checks = checkAgainst(pathChecks, inputs.checks ?? []);
+    const adopt = checkAgainst(flag().default(false), inputs.adopt ?? undefined);
     const faults: Fault[] = [
         ...own.faults,
+        ...adopt.faults.map((fault) => ({ ...fault, path: ["adopt"] })),
         ...checks.faults.map((fault) => ({ ...fault, path: ["checks", ...fault.path] })),
         ...resource.faults(own.known as never),
         ...[...router.faults, ...(router.known ? endpointFaults(router.known) : [])].map((fault) => ({ ...fault, path: ["router", ...fault.path] })),
     ];
-    return { resource, own, checks: [...(router.value?.checks ?? []), ...(checks.value ?? [])], faults };
+    return { resource, own, adopt: adopt.value, checks: [...(router.value?.checks ?? []), ...(checks.value ?? [])], faults };
 }
 
 export async function check(kind: ResourceKind, inputs: Bag): Promise<CheckResult> {
@@ -139,12 +141,12 @@ function mayHaveChanged(error: unknown): boolean {
 }
 
 function desiredOf(kind: ResourceKind, inputs: Bag): DesiredObject {
-    const { resource, own, checks, faults } = checkKind(kind, inputs);
+    const { resource, own, adopt, checks, faults } = checkKind(kind, inputs);
     if (own.value === undefined) {
         const what = faults.map((fault) => `${formatPath(fault.path)} ${fault.reason}`).join("; ") || `unknown: ${unknownPaths(inputs).map(formatPath).join(", ")}`;
         throw new NviError({ kind: "invalid", operation: kind, subject: String(nameOf(inputs) ?? "a router"), reason: `stored inputs are not those of this version (${what})`, cure: "use the version of pulumi-nvi that made them, or correct the program and run `pulumi up`" });
     }
-    return { ...resource.render(own.value as never), id: { kind, name: own.value.name }, owner: String(inputs.owner), checks };
+    return { ...resource.render(own.value as never), id: { kind, name: own.value.name }, owner: String(inputs.owner), adopt, checks };
 }
 
 /** Says router, kind and name, so that an import can one day work from the id alone. */

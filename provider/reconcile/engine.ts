@@ -72,7 +72,7 @@ export function ensure(host: Host, desired: DesiredObject, { known = false } = {
         const previous = own?.manifest.artifacts ?? [];
         const snapshot = await observeMore(host, desired.artifacts, previous, first, preflightRequests(desired));
         const artifacts = resolveAll(desired.artifacts, snapshot);
-        preflight(desired, artifacts, snapshot, known);
+        preflight(desired, artifacts, snapshot, known || desired.adopt === true);
         const saved = { ...inheritedValues(snapshot), ...own?.manifest.saved };
         const context: PlanContext = { snapshot, saved, held: heldByOthers(desired.id, snapshot), made: madeDevices(artifacts) };
         const loss = lossOf(artifacts, previous, context);

@@ -45,10 +45,10 @@ function failure(kind: "preflight" | "foreign", snapshot: Snapshot, desired: Des
 }
 
 function ownership(desired: DesiredObject, own: StoredObject | undefined): Finding[] {
-    if (!own || own.manifest.owner === desired.owner) return [];
+    if (!own || own.manifest.owner === desired.owner || desired.adopt) return [];
     return [{
         reason: `${desired.id.kind} ${desired.id.name} on this router belongs to ${own.manifest.owner}`,
-        cure: "give yours another name, or destroy the other one from its own stack",
+        cure: "give yours another name, destroy the other one from its own stack, or take it over with `adopt: true`",
     }];
 }
 

@@ -177,9 +177,9 @@ describe("ensure where the manifest is lost", () => {
         await expect(ensure(await lost(), all)).rejects.toMatchObject({ kind: "preflight", reason: expect.stringContaining("nvi_nat_main") as string });
     });
 
-    it("takes it over where the object is known to have been there", async () => {
+    it.each([["the object is known to have been there", { known: true }, {}], ["it is to be adopted", {}, { adopt: true }]])("takes it over where %s", async (_, known, adopt) => {
         const router = await lost();
-        const { rendered } = await ensure(router, all, { known: true });
+        const { rendered } = await ensure(router, { ...all, ...adopt }, known);
         expect(rendered).toEqual(renderedOf(all));
         expect(commandsIn(router.applied.at(-1)!)).toEqual([]);
     });

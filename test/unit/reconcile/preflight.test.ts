@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { NviError } from "../../../provider/model/errors";
 import type { DesiredObject } from "../../../provider/reconcile/desired";
-import { ensure } from "../../../provider/reconcile/engine";
+import { ensure, remove } from "../../../provider/reconcile/engine";
 import { droppingChains } from "../../../provider/reconcile/preflight";
 import { FakeRouter, section } from "./fake-router";
 import { diversion, forwarding, guard, loose, manifestOf, object } from "./things";
@@ -54,6 +54,17 @@ describe("what stands in the way is said with its cure:", () => {
 });
 
 describe("what belongs to somebody else is not taken", () => {
+    it("unless it is to be adopted: then it is ours, and the other owner's destroy is refused", async () => {
+        const router = new FakeRouter();
+        const theirs = { ...object(guard), owner: "organization/other/dev/x" };
+        await ensure(router, theirs);
+        await ensure(router, { ...object(guard), adopt: true });
+        expect(JSON.parse(router.objects.get("nat-stage.main")!)).toMatchObject({ owner: object().owner });
+        await expect(remove(router, theirs)).rejects.toMatchObject({ kind: "foreign", reason: expect.stringContaining(object().owner) as string });
+        // What belongs to another object stays the other's.
+        await expect(ensure(router, { ...object(guard), id: { kind: "nat-stage", name: "second" }, adopt: true })).rejects.toMatchObject({ kind: "foreign" });
+    });
+
     const theirs = "organization/other/dev/theirs";
 
     it("an object of the same name, also where it was ours once", async () => {
