@@ -44,6 +44,8 @@ export default defineConfig({
                     hookTimeout: 300_000,
                 },
             },
+            // As long as it is given time.
+            { extends: true, test: { name: "faults", include: ["test/faults/**/*.test.ts"], pool: "forks", testTimeout: 0, hookTimeout: 300_000 } },
             // What the lab is for is shown again, with a whole Debian as the router, by either backend.
             { extends: true, test: { ...emulated("rules"), name: "vm", include: SAMPLE.rules } },
             { extends: true, test: { ...emulated("module"), name: "vm-module", include: SAMPLE.module, globalSetup: "test/vm/with-module.ts" } },

@@ -544,7 +544,7 @@ undo_command() { # WORDS
 		run_words "$1" >"$tx/out" 2>"$tx/err" && return
 		case $1 in
 		"nft$TAB-f"*) ;;
-		*) grep -q -i -e 'no such' -e 'cannot find device' -e 'does not exist' -e 'exists' -e 'not found' -e 'cannot assign' "$tx/err" && return ;;
+		*) grep -q -i -e 'no such' -e 'cannot find device' -e 'does not exist' -e 'exists' -e 'already assigned' -e 'not found' -e 'cannot assign' "$tx/err" && return ;;
 		esac
 		nap
 	done
@@ -789,6 +789,10 @@ is_locked() { [ -e "$1" ] && ! flock -n "$1" true; }
 result() { # TX [wait]
 	tx=$RUN/tx/$1
 	until answer "${2:-}"; do nap; done
+}
+
+# Whether anybody still listens or not.
+leave() {
 	# The last to leave takes everything along.
 	[ -d "$ETC" ] || [ ! -e "$tx/outcome" ] || rm -rf "$RUN"
 	exit 0
@@ -801,8 +805,10 @@ answer() {
 	elif [ -e "$tx/outcome" ]; then
 		# Whoever comes back for it wants to know how the router looks, too.
 		if grep -q '^@ committed ' "$tx/outcome"; then sed '/^@ end 0 0 0$/,$d' "$tx/outcome" && cat "$tx/result"; else cat "$tx/outcome"; fi
+		leave
 	elif [ -e "$tx/result" ] && { [ ! -e "$tx/armed" ] || [ "$(head -n 1 "$tx/result")" = '@ applied 0 0 0' ]; }; then
 		cat "$tx/result"
+		leave
 	elif is_locked "$tx/alive"; then
 		[ "$1" != wait ] || return
 		say running 0 ''
@@ -811,12 +817,13 @@ answer() {
 		return 1
 	elif [ -e "$tx/outcome" ]; then
 		return 1
-	elif [ -e "$tx/armed" ] && lock 5 recovery; then
-		recover
-		[ -e "$tx/outcome" ] && return 1
-		say died 1 "$(cat "$tx/log" 2>/dev/null)"
+	elif [ ! -e "$tx/armed" ]; then
+		# The upload was cut, or the worker killed, before anything was done.
+		say unknown-transaction 1 ''
 		end
 	else
+		lock 5 recovery && recover
+		[ ! -e "$tx/outcome" ] || return
 		say died 1 "$(cat "$tx/log" 2>/dev/null)"
 		end
 	fi
@@ -840,8 +847,7 @@ decide() { # VERB TX
 		nap
 	done
 	cat "$tx/outcome"
-	[ -d "$ETC" ] || rm -rf "$RUN"
-	exit 0
+	leave
 }
 
 timeout=$(command -v timeout || :)

@@ -48,7 +48,7 @@ export async function applyTransaction(host: Host, transaction: Transaction): Pr
     const faults = after instanceof NviError ? [] : transaction.faults(after);
     if (after instanceof NviError || faults.length > 0) throw unwanted(host, transaction, await applied.abort(), after instanceof NviError ? after : faults);
     const { sections, trouble } = await applied.confirm();
-    if (!has(sections, "committed")) throw unconfirmed(host, transaction, sections, trouble);
+    if (!has(sections, "committed")) throw unconfirmed(host, objectKey(transaction.id), sections, trouble);
     const left = sections.find(({ name }) => name === "left-over");
     if (left) throw leftOver(host, transaction, sections);
     return after;
@@ -108,7 +108,7 @@ function unwanted(host: Host, { id }: Transaction, sections: readonly Section[],
     });
 }
 
-function unconfirmed(host: Host, { id }: Transaction, sections: readonly Section[], trouble: NviError | undefined): NviError {
+function unconfirmed(host: Host, object: string, sections: readonly Section[], trouble: NviError | undefined): NviError {
     const { undone, said } = undoing(sections);
     const storage = sections.find(({ name }) => name === "storage")?.stdout.trim();
     const verdict = sections.find(({ name }) => name === "rolled-back")?.stdout.trim();
@@ -116,7 +116,7 @@ function unconfirmed(host: Host, { id }: Transaction, sections: readonly Section
         ? "what waited on the router for the confirmation was killed"
         : `it was applied, but not confirmed through a new connection within ${host.confirmTimeout} s`);
     return new NviError({
-        kind: undone ? "rolled-back" : "half-done", operation: `confirm ${objectKey(id)}`, subject: host.label, reason: `${reason}; ${said}`,
+        kind: undone ? "rolled-back" : "half-done", operation: `confirm ${object}`, subject: host.label, reason: `${reason}; ${said}`,
         output: trouble && `${trouble.operation}: ${trouble.reason}${trouble.output ? `\n${trouble.output}` : ""}`,
         cure: undone
             ? storage ? "free space on that file system (df -h), or make it writable, and run this again"
@@ -179,6 +179,7 @@ function stepFailure(host: Host, object: string, by: ReadonlyMap<string, Section
         });
     }
     if (!by.has("failed-command")) {
+        if (text("rolled-back") === "unconfirmed") return unconfirmed(host, object, sections, undefined);
         if (by.has("rolled-back")) return new NviError({ kind: undone ? "rolled-back" : kind, operation: `apply ${object}`, subject, reason: `the transaction was ended in its middle by something on the router; ${how}`, cure: undone ? "see what ended it (its memory may have run out: dmesg), and run this again" : LOOK });
         return new NviError({ kind: "protocol", operation: `apply ${object}`, subject, reason: `the router's answer has no result (${[...by.keys()].join(", ") || "it is empty"})`, cure: "run `pulumi refresh` to see what is there" });
     }

@@ -20,8 +20,11 @@ export type FamilyWords = (typeof families)[number];
 export const uplinks = ["isp1", "isp2"] as const;
 export type UplinkName = (typeof uplinks)[number];
 
-/** Packets with an inside source, on whatever link they are seen. */
-export const insideSources = "src net 10.0.0.0/24 or src net 2001:db8:a::/64";
+/**
+ * Packets of inside hosts, on whatever link they are seen. The router's own errors are none: a late reply that finds its stage
+ * broken is answered with one, from whatever address the kernel takes for near.
+ */
+export const insideSources = `(src net 10.0.0.0/24 or src net 2001:db8:a::/64) and not src host ${router.lan4} and not src host ${router.lan6}`;
 
 export interface Seen {
     isp1: Packet[];

@@ -10,6 +10,7 @@ export function random(seed: number) {
     const below = (limit: number): number => Math.floor(next() * limit);
     return {
         below,
+        shuffle: <T>(items: readonly T[]): T[] => items.map((item) => [next(), item] as const).sort(([a], [b]) => a - b).map(([, item]) => item),
         pick: <T>(items: readonly T[]): T => items[below(items.length)]!,
         /** Of so many bits; often with long runs of zeros and ones, where formats have their corners. */
         bits(count: number): bigint {

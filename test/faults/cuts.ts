@@ -1,0 +1,212 @@
+import { Pool } from "../../provider/host/pool";
+import { Router } from "../../provider/host/router";
+import type { DesiredObject } from "../../provider/reconcile/desired";
+import { ensure, read, remove, renderedOf } from "../../provider/reconcile/engine";
+import { NviError } from "../../provider/model/errors";
+import { diffDumps, Lab, until } from "../lab";
+import { withoutHousekeeping } from "../e2e/drift-core";
+import { routerArgs } from "../e2e/office";
+import type { Scene } from "./scenes";
+
+/*
+ * Something ends in the middle of a transaction: the connection, the provider, or a process on the router. Then the router has
+ * the old version whole or the new one whole, and doing it once more brings the new one.
+ */
+
+export const CUTS = ["connection reset", "connection silent", "provider killed", "worker killed", "guard killed", "everything killed", "connection reset at a byte"] as const;
+export type Cut = (typeof CUTS)[number];
+
+/** `at` counts the commands of the transaction that change something; behind the last is the time between applying and confirming. */
+export interface Point {
+    scene: string;
+    cut: Cut;
+    at: number;
+}
+
+export interface Result extends Point {
+    ended: "new" | "old";
+    said: string;
+}
+
+const CONFIRM_TIMEOUT = 3;
+const SILENCE_MS = 4500;
+/** In a place that no dump looks at. */
+const [COUNT, GATE] = ["/etc/ssh/lab/count", "/etc/ssh/lab/gate"];
+const TOOLS = ["ip", "nft"];
+const KILLS: Partial<Record<Cut, string>> = { "worker killed": "nvi _run", "guard killed": "nvi _guard", "everything killed": "nvi" };
+
+class Killed extends Error {}
+
+/** One scene on a lab's router, for as many points as wanted. */
+export class CutBench {
+    /** How many commands the transaction has. */
+    commands = 0;
+    private old = "";
+    private new = "";
+
+    constructor(private readonly lab: Lab, readonly scene: Scene) {}
+
+    async prepare(): Promise<void> {
+        const { host, close } = this.router();
+        for (const need of this.scene.needs) await ensure(host, need);
+        await this.put(host, this.scene.from);
+        await this.put(host, this.scene.to);
+        this.new = await this.dump();
+        await this.put(host, this.scene.from);
+        this.old = await this.dump();
+        await this.instrument(0, ":;");
+        await this.put(host, this.scene.to).finally(() => this.restoreTools());
+        this.commands = Number((await this.lab.router.sh(`cat ${COUNT}`)).stdout);
+        await this.put(host, this.scene.from);
+        close();
+    }
+
+    /** Back to where a point begins, from wherever one has failed. */
+    async reset(): Promise<void> {
+        const { host, close } = this.router();
+        await this.put(host, this.scene.to);
+        await this.put(host, this.scene.from);
+        close();
+    }
+
+    async finish(): Promise<void> {
+        const { host, close } = this.router();
+        await this.put(host, undefined);
+        for (const need of [...this.scene.needs].reverse()) await remove(host, need);
+        close();
+    }
+
+    /** @throws Error when the router has neither version, or a plain repetition does not bring the new one. */
+    async run(point: Point): Promise<Result> {
+        const said = await this.cut(point);
+        await this.peace();
+        const state = await this.dump();
+        const [fromOld, fromNew] = [this.difference(this.old, state), this.difference(this.new, state)];
+        const ended = fromNew.length === 0 ? "new" : fromOld.length === 0 ? "old" : undefined;
+        if (!ended) throw new Error(`${describe(point)}: the router has neither version\nwhat was said: ${said}\nless the old one:\n${fromOld.join("\n")}\nless the new one:\n${fromNew.join("\n")}`);
+        if (said === "done" && ended === "old") throw new Error(`${describe(point)}: it succeeded, but the router has the old version`);
+        if (/has undone it and is as it was/.test(said) && ended === "new") throw new Error(`${describe(point)}: it is said to be undone, but the router has the new version: ${said}`);
+        const { host, close } = this.router();
+        try {
+            await this.put(host, this.scene.to);
+            const again = this.difference(this.new, await this.dump());
+            if (again.length > 0) throw new Error(`${describe(point)}: once more does not bring the new version:\n${again.join("\n")}`);
+            if (this.scene.to) {
+                const { rendered } = await read(host, this.scene.to);
+                if (JSON.stringify(Object.entries(rendered).sort()) !== JSON.stringify(Object.entries(renderedOf(this.scene.to)).sort())) throw new Error(`${describe(point)}: the new version is read as something else`);
+            }
+            await this.put(host, this.scene.from);
+        } finally {
+            close();
+        }
+        return { ...point, ended, said };
+    }
+
+    /** What the provider said in the end. */
+    private async cut({ cut, at }: Point): Promise<string> {
+        const { host, close, kill } = this.router();
+        const strike = async (): Promise<void> => {
+            if (cut === "connection silent") {
+                await this.lab.relay.blackhole(true);
+                await new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
+                await this.lab.relay.blackhole(false);
+            } else if (cut === "provider killed") {
+                kill();
+                await this.lab.relay.cut();
+            } else if (KILLS[cut]) await this.lab.router.sh(`pkill -KILL -f '/run/nvi/[0-9a-f]*/${KILLS[cut]}' || :`);
+            else await this.lab.relay.cut();
+        };
+        try {
+            if (cut === "connection reset at a byte") {
+                await this.lab.relay.cutAfter(at);
+                return await outcomeOf(this.put(host, this.scene.to));
+            }
+            if (at > this.commands) {
+                const apply = host.apply.bind(host);
+                host.apply = async (files) => {
+                    const applied = await apply(files);
+                    await strike();
+                    return applied;
+                };
+                return await outcomeOf(this.put(host, this.scene.to));
+            }
+            await this.instrument(at, `: >${GATE}.reached; until [ -e ${GATE} ]; do sleep 0.02; done;`);
+            const change = outcomeOf(this.put(host, this.scene.to));
+            const reached = until("the command", async () => (await this.lab.router.sh(`[ -e ${GATE}.reached ] && echo yes || :`)).stdout !== "", 30_000);
+            await Promise.race([reached, change]);
+            const striking = strike();
+            if (cut !== "connection silent") await striking;
+            await this.lab.router.sh(`: >${GATE}`);
+            await striking;
+            return await change;
+        } finally {
+            await this.lab.relay.blackhole(false);
+            await this.lab.relay.cutAfter(Number.MAX_SAFE_INTEGER);
+            await this.restoreTools();
+            close();
+        }
+    }
+
+    private router() {
+        const pool = new Pool();
+        let dead = false;
+        const guarded = { acquire: async (endpoint: Parameters<Pool["acquire"]>[0]) => (dead ? Promise.reject(new Killed("the provider was killed")) : await pool.acquire(endpoint)) };
+        const host = new Router({ name: "edge", ...routerArgs(this.lab), dialTimeout: 20, keepalive: 1, confirmTimeout: CONFIRM_TIMEOUT }, guarded as Pool);
+        const apply = host.apply.bind(host);
+        host.apply = async (files) => {
+            const applied = await apply(files);
+            const confirm = async () => (dead ? Promise.reject(new Killed("the provider was killed")) : await applied.confirm());
+            return { ...applied, confirm };
+        };
+        return { host, close: () => pool.closeAll(), kill: () => void (dead = true) };
+    }
+
+    private async put(host: Router, object: DesiredObject | undefined): Promise<void> {
+        if (object) await ensure(host, object, { known: true });
+        else await remove(host, (this.scene.from ?? this.scene.to)!);
+    }
+
+    private async instrument(at: number, instead: string): Promise<void> {
+        await this.lab.router.sh(`rm -f ${COUNT} ${GATE} ${GATE}.reached; echo 0 >${COUNT}`);
+        for (const tool of TOOLS) {
+            await this.lab.fake(`/usr/sbin/${tool}`, `#!/bin/sh
+case " $* " in
+*" add "* | *" del "* | *" set "* | *" replace "* | *" append "* | " -f "*".nft " | *" delete table "*)
+    n=$(($(cat ${COUNT}) + 1)); echo $n >${COUNT}
+    [ $n -ne ${at} ] || { ${instead} } ;;
+esac
+exec /etc/ssh/lab/hidden/${tool} "$@"
+`);
+        }
+    }
+
+    private async restoreTools(): Promise<void> {
+        for (const tool of TOOLS) await this.lab.unhide(`/usr/sbin/${tool}`).catch(() => undefined);
+    }
+
+    private async peace(): Promise<void> {
+        const busy = async (): Promise<string> => (await this.lab.router.sh("pgrep -fa '/run/nvi/[0-9a-f]*/nvi' || :")).stdout;
+        await until("the router to be in peace", async () => (await busy()) === "", 30_000).catch(async (error: Error) => {
+            throw new Error(`${error.message}; there are still\n${await busy()}`);
+        });
+    }
+
+    private async dump(): Promise<string> {
+        await this.peace();
+        // When it was made is part of a manifest, and differs.
+        const manifests = await this.lab.router.sh("for file in /etc/nvi/objects/*/manifest; do [ ! -e $file ] || sed 's/,\"since\":[0-9]*//; s/^do\\t\\([0-9.]*\\)\\t[0-9]*/do \\1/' $file | sha256sum | sed \"s|-|$file|\"; done");
+        return `${(await this.lab.dump()).replace(/^(.* \/etc\/nvi\/objects\/\S+\/manifest .*) \w+$/gm, "$1")}\n== manifests\n${manifests.stdout}`;
+    }
+
+    /** The order of tables, and of rules of one priority that don't overlap, means nothing; what became of transactions is kept for a while. */
+    private difference(one: string, other: string): string[] {
+        return withoutHousekeeping(diffDumps(one, other)).filter((line) => !line.startsWith("~") && !line.includes(" /run/nvi"));
+    }
+}
+
+export const describe = ({ scene, cut, at }: Point): string => `${scene}, ${cut}${cut === "connection reset at a byte" ? ` ${at}` : `, command ${at}`}`;
+
+const outcomeOf = async (change: Promise<unknown>): Promise<string> => await change.then(() => "done", (error: unknown) => {
+    if (error instanceof NviError || error instanceof Killed) return error.message;
+    throw error;
+});
