@@ -45,7 +45,8 @@ export default defineConfig({
                 },
             },
             // As long as it is given time.
-            { extends: true, test: { name: "faults", include: ["test/faults/**/*.test.ts"], pool: "forks", testTimeout: 0, hookTimeout: 300_000 } },
+            ...["cuts", "neighbours", "soak"].map((name) => ({ extends: true as const, test: { name: `faults-${name}`, include: [`test/faults/${name}.test.ts`], pool: "forks" as const, testTimeout: 0, hookTimeout: 300_000 } })),
+            { extends: true, test: { ...emulated("rules"), name: "faults-power", include: ["test/faults/power.test.ts"], testTimeout: 0 } },
             // What the lab is for is shown again, with a whole Debian as the router, by either backend.
             { extends: true, test: { ...emulated("rules"), name: "vm", include: SAMPLE.rules } },
             { extends: true, test: { ...emulated("module"), name: "vm-module", include: SAMPLE.module, globalSetup: "test/vm/with-module.ts" } },

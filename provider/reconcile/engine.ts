@@ -11,7 +11,7 @@ import { objectKey, type Manifest, type ObjectId, type StoredObject } from "./ob
 import { preflight, preflightRequests } from "./preflight";
 import { hasTokens, render, renderObserved, resolve } from "./resolve";
 import type { Snapshot } from "./snapshot";
-import { applyTransaction, STALE, type Transaction } from "./transaction";
+import { applyTransaction, lockWait, STALE, type Transaction } from "./transaction";
 
 /** What an object is on its router. */
 export interface Observed {
@@ -24,7 +24,7 @@ export interface Observed {
 /** The entry that says whose an object is. */
 const OWNER = "owner";
 
-/** How often another stack may come in between observing and applying. */
+/** How often another stack may come in between observing and applying, at least: as long as one waits for the lock, there is hope. */
 const STALE_TRIES = 5;
 
 /** Everything that will stand on the router for an object. */
@@ -215,11 +215,13 @@ function snapshotOf(host: Host, sections: readonly Section[]): Snapshot {
 
 /** Another stack's transaction in between means: look again, plan again. */
 async function retryStale<T>(attempt: () => Promise<T>): Promise<T> {
-    for (let left = STALE_TRIES; ; left--) {
+    const since = Date.now();
+    for (let tries = 0; ; tries++) {
         try {
             return await attempt();
         } catch (error) {
-            if (!(error instanceof NviError && error.operation === STALE) || left === 0) throw error;
+            const mayTry = tries < STALE_TRIES || Date.now() - since < lockWait() * 1000;
+            if (!(error instanceof NviError && error.operation === STALE) || !mayTry) throw error;
         }
     }
 }

@@ -28,7 +28,7 @@ export interface Transaction {
 /** Seconds to wait for the router's lock, unless NVI_LOCK_WAIT says otherwise in the environment of `pulumi`. */
 const LOCK_WAIT = 60;
 
-function lockWait(): number {
+export function lockWait(): number {
     const wanted = process.env.NVI_LOCK_WAIT ?? "";
     return /^\d{1,3}$/.test(wanted) ? Number(wanted) : LOCK_WAIT;
 }

@@ -202,6 +202,30 @@ describe("an update that is not confirmed", () => {
     });
 });
 
+it("a clock that jumps is none of its business", async () => {
+    await lab.fake("/usr/bin/date", '#!/bin/sh\necho $(($(cat /etc/ssh/lab/jump 2>/dev/null || echo 1000000000) - 100000000)) | tee /etc/ssh/lab/jump\n');
+    const host = router();
+    const real = host.apply.bind(host);
+    try {
+        await ensure(host, office);
+        host.apply = async (files) => {
+            const applied = await real(files);
+            return { ...applied, confirm: async () => ({ sections: [] }) };
+        };
+        const since = performance.now();
+        await failure(remove(host, office));
+        await quiet();
+        expect(performance.now() - since).toBeGreaterThan(2000);
+        host.apply = real;
+        expect((await read(host, office)).rendered).toEqual(renderedOf(office));
+        await remove(host, office);
+    } finally {
+        await lab.unhide("/usr/bin/date");
+    }
+    await quiet();
+    await asBefore();
+});
+
 describe("where no confirmation is asked for", () => {
     it("no new connection is made, and what is not as it should be is undone all the same", async () => {
         const { opened } = await lab.relay.count();

@@ -1,12 +1,10 @@
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { diffDumps, Lab } from "../lab";
 import { figure } from "../lab/figure";
 import { random as randomOf } from "../unit/model/random";
 import { CutBench, CUTS, describe, type Point } from "./cuts";
+import { deadline, isDone, record, seed } from "./results";
 import { SCENES } from "./scenes";
-
-const { NVI_FAULTS_RESULTS: file = "/dev/null", NVI_FAULTS_SEED: seed = "1", NVI_FAULTS_BUDGET: budget = "60" } = process.env;
 
 /** Points of one scene before it is another's turn: each scene takes some time to prepare. */
 const TURN = 12;
@@ -21,13 +19,8 @@ beforeAll(async () => {
 });
 afterAll(() => lab?.stop());
 
-const keyOf = ({ scene, cut, at }: Point): string => `${scene} ${cut} ${at}`;
-
 it("leaves the old version or the new one, whole, whatever ends where", async () => {
-    const deadline = budget === "0" ? Infinity : Date.now() + Number(budget) * 1000;
-    const lines = existsSync(file) && file !== "/dev/null" ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
-    const done = new Set(lines.map((line) => keyOf(JSON.parse(line) as Point)));
-    const random = randomOf(Number(seed));
+    const random = randomOf(seed);
     const left = new Map<string, Point[]>();
     const failures: string[] = [];
     for (let turn = 0; Date.now() < deadline; turn++) {
@@ -37,18 +30,14 @@ it("leaves the old version or the new one, whole, whatever ends where", async ()
             const bench = new CutBench(lab, scene);
             await bench.prepare();
             const all = CUTS.flatMap((cut) => (cut === "connection reset at a byte" ? BYTES : Array.from({ length: bench.commands + 1 }, (_, i) => i + 1)).map((at): Point => ({ scene: scene.name, cut, at })));
-            const points = left.get(scene.name) ?? random.shuffle(all.filter((point) => !done.has(keyOf(point))));
+            const points = left.get(scene.name) ?? random.shuffle(all.filter((point) => !isDone(point)));
             left.set(scene.name, points);
             for (const point of points.splice(0, TURN)) {
                 if (Date.now() >= deadline) break;
                 idle = false;
-                const result = await bench.run(point).catch(async (error: Error) => {
-                    await bench.reset();
-                    return { ...point, ended: "neither" as const, said: error.message };
-                });
-                appendFileSync(file, `${JSON.stringify({ ...result, of: all.length, seed })}\n`);
-                if (result.ended === "neither") failures.push(result.said);
-                figure(`${describe(point)}: ${result.ended}`);
+                const { ended, said } = record(await bench.tried(point), all.length);
+                if (ended === "neither") failures.push(said);
+                figure(`${describe(point)}: ${ended}`);
             }
             await bench.finish();
             expect(diffDumps(before, await lab.dump()).filter((line) => !line.includes(" /run/nvi")), `after ${scene.name}`).toEqual([]);

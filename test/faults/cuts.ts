@@ -14,9 +14,12 @@ import type { Scene } from "./scenes";
  */
 
 export const CUTS = ["connection reset", "connection silent", "provider killed", "worker killed", "guard killed", "everything killed", "connection reset at a byte"] as const;
-export type Cut = (typeof CUTS)[number];
+export type Cut = (typeof CUTS)[number] | "power cut";
 
-/** `at` counts the commands of the transaction that change something; behind the last is the time between applying and confirming. */
+/**
+ * `at` counts the commands of the transaction that change something; behind the last is the time between applying and confirming.
+ * For a power cut it is milliseconds from the beginning, and bytes to the router for a connection that is reset at one.
+ */
 export interface Point {
     scene: string;
     cut: Cut;
@@ -24,7 +27,8 @@ export interface Point {
 }
 
 export interface Result extends Point {
-    ended: "new" | "old";
+    /** Which version the router has; `neither` is what must never be. */
+    ended: "new" | "old" | "neither";
     said: string;
 }
 
@@ -61,12 +65,17 @@ export class CutBench {
         close();
     }
 
-    /** Back to where a point begins, from wherever one has failed. */
-    async reset(): Promise<void> {
-        const { host, close } = this.router();
-        await this.put(host, this.scene.to);
-        await this.put(host, this.scene.from);
-        close();
+    /** `run`, and back to where a point begins should it fail. */
+    async tried(point: Point): Promise<Result> {
+        try {
+            return await this.run(point);
+        } catch (error) {
+            const { host, close } = this.router();
+            await this.put(host, this.scene.to);
+            await this.put(host, this.scene.from);
+            close();
+            return { ...point, ended: "neither", said: (error as Error).message };
+        }
     }
 
     async finish(): Promise<void> {
@@ -117,6 +126,14 @@ export class CutBench {
             else await this.lab.relay.cut();
         };
         try {
+            if (cut === "power cut") {
+                const change = outcomeOf(this.put(host, this.scene.to));
+                await new Promise((resolve) => setTimeout(resolve, at));
+                kill();
+                await this.lab.powerOff();
+                await this.lab.powerOn();
+                return await change;
+            }
             if (cut === "connection reset at a byte") {
                 await this.lab.relay.cutAfter(at);
                 return await outcomeOf(this.put(host, this.scene.to));
@@ -198,13 +215,16 @@ exec /etc/ssh/lab/hidden/${tool} "$@"
         return `${(await this.lab.dump()).replace(/^(.* \/etc\/nvi\/objects\/\S+\/manifest .*) \w+$/gm, "$1")}\n== manifests\n${manifests.stdout}`;
     }
 
-    /** The order of tables, and of rules of one priority that don't overlap, means nothing; what became of transactions is kept for a while. */
+    /**
+     * The order of tables, and of rules of one priority that don't overlap, means nothing; what became of transactions is kept for a
+     * while; a kernel that was started anew has not yet loaded conntrack.
+     */
     private difference(one: string, other: string): string[] {
-        return withoutHousekeeping(diffDumps(one, other)).filter((line) => !line.startsWith("~") && !line.includes(" /run/nvi"));
+        return withoutHousekeeping(diffDumps(one, other)).filter((line) => !/^~|^. files: \w+ \/run\/|^. sysctls: net\.(netfilter\.)?nf_/.test(line));
     }
 }
 
-export const describe = ({ scene, cut, at }: Point): string => `${scene}, ${cut}${cut === "connection reset at a byte" ? ` ${at}` : `, command ${at}`}`;
+export const describe = ({ scene, cut, at }: Point): string => `${scene}, ${cut} ${cut === "power cut" ? `after ${at} ms` : cut === "connection reset at a byte" ? at : `at command ${at}`}`;
 
 const outcomeOf = async (change: Promise<unknown>): Promise<string> => await change.then(() => "done", (error: unknown) => {
     if (error instanceof NviError || error instanceof Killed) return error.message;

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ensure, read, remove, renderedOf } from "../../../provider/reconcile/engine";
 import { NviError } from "../../../provider/model/errors";
 import type { Rule } from "../../../provider/syntax/artifact";
@@ -91,8 +91,17 @@ describe("ensure when something comes in between", () => {
     it("gives up after some times, and says so", async () => {
         const router = new FakeRouter();
         router.answers = Array.from({ length: 6 }, () => stale);
+        vi.stubEnv("NVI_LOCK_WAIT", "0");
         await expect(ensure(router, all)).rejects.toMatchObject({ kind: "locked", reason: "other transactions keep coming in between" });
         expect(router.applied).toHaveLength(6);
+        vi.unstubAllEnvs();
+    });
+
+    it("goes on for as long as it would wait for the lock", async () => {
+        const router = new FakeRouter();
+        router.answers = Array.from({ length: 30 }, () => stale);
+        await ensure(router, all);
+        expect(router.applied).toHaveLength(31);
     });
 
     it.each([
