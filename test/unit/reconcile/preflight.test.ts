@@ -167,6 +167,8 @@ describe("where packets end in a filter:", () => {
         [to("counter jump last", chain("last", "ct state established accept", "counter reject")), BOTH],
         [to("jump empty", chain("last", "drop")), []],
         [to('iifname "lan0" jump last', chain("last", "drop")), []],
+        [to('iifname "nvi0p" ip saddr 192.0.2.1 jump last', chain("last", "drop")), []],
+        [to("meta nfproto ipv4 jump last\n\t\tdrop", chain("last", "accept")), BOTH],
         [to("jump early\n\t\tdrop", chain("early", 'iifname "nvi0p" accept', 'oifname "nvi0" accept')), []],
         [to('iifname "nvi0p" goto trusted\n\t\tdrop', chain("trusted", "accept")), ["nvi0"]],
         [to("goto empty\n\t\tdrop", ""), []],
