@@ -106,9 +106,36 @@ facts() {
 	printf 'generation\t%s\n' "$(cat "$ETC/generation" 2>/dev/null || echo 0)"
 	printf 'installed\t%s\n' "$([ -d "$ETC" ] && echo yes || echo no)"
 	for unit in systemd-networkd NetworkManager firewalld ufw docker; do
-		[ -e "/run/systemd/units/invocation:$unit.service" ] && printf 'manager\t%s\n' "$unit"
+		is_running "$unit" && printf 'manager\t%s\n' "$unit"
 	done
 	return 0
+}
+
+# The link that systemd keeps for a running unit leads nowhere: its target is the invocation's id.
+is_running() { [ -L "/run/systemd/units/invocation:$1.service" ]; }
+
+# What networkd goes by, in the order of networkd.conf(5): the first main file; then the drop-ins by name, of those of one
+# name the first. Each file begins outside of any section.
+networkd_settings() {
+	is_running systemd-networkd || return 0
+	set -- /etc/systemd /run/systemd /usr/local/lib/systemd /usr/lib/systemd /lib/systemd
+	first_of networkd.conf "$@" || return
+	for folder; do
+		for file in "$folder"/networkd.conf.d/*.conf; do [ ! -e "$file" ] || echo "${file##*/}"; done
+	done | sort -u >"$work/names"
+	while read -r name; do
+		first_of "networkd.conf.d/$name" "$@" || return
+	done <"$work/names"
+}
+
+first_of() { # PATH FOLDER...
+	path=$1
+	shift
+	for folder; do
+		[ -e "$folder/$path" ] || continue
+		printf '[]\n' && cat "$folder/$path" && echo
+		return
+	done
 }
 
 yes_if() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
@@ -170,9 +197,24 @@ sysctls() {
 	return 0
 }
 
-forward_chains() {
+# Tables whose chains can stop what the NVI forwards.
+filter_tables() {
 	nft list chains >"$work/chains" || return
-	awk '/^table /{table=$2 " " $3} /hook forward/{print table}' "$work/chains" | sort -u
+	awk '/^table /{table=$2 " " $3} /type filter hook (forward|prerouting)/{print table}' "$work/chains" | sort -u
+}
+
+# What nft doesn't list: the filter table of the older kernel interface, after a line with the command that made it. To ask
+# for a table that isn't there would make one.
+legacy_filter() { # iptables|ip6tables
+	grep -qsx filter "/proc/net/${1%tables}_tables_names" || return 0
+	for tool in "$1-legacy" "$1"; do
+		command -v "$tool-save" >/dev/null || continue
+		case $("$tool-save" -V) in *nf_tables*) continue ;; esac
+		echo "$tool"
+		bounded "$tool-save" -t filter
+		return
+	done
+	echo none
 }
 
 # How this router's own nft lists the wanted table: loaded in a network namespace of its own, it touches nothing.
@@ -193,6 +235,7 @@ observe() {
 	section settings requested setting /sys
 	section module module_facts
 	section boot boot_state
+	section networkd networkd_settings
 	section tables nft list tables
 	while IFS="$TAB" read -r what name file; do
 		case $what in
@@ -205,8 +248,10 @@ observe() {
 			[ "$file" = - ] || section "canonical/$name" canonical "$name" "$work/$file"
 			;;
 		forward)
-			section forward forward_chains
+			section forward filter_tables
 			cp "$work/out" "$work/forward"
+			section legacy/iptables legacy_filter iptables
+			section legacy/ip6tables legacy_filter ip6tables
 			while read -r family table; do
 				section "foreign/$family/$table" nft -s list table "$family" "$table"
 			done <"$work/forward"

@@ -4,8 +4,9 @@ import { NviError } from "../model/errors";
 import { parseRoutes, parseRules, type ObservedRoute } from "../syntax/iproute";
 import { parseTable, type ListedTable } from "../syntax/nft";
 import { kindOf } from "./kinds";
+import { parseNetworkd } from "./networkd";
 import type { Manifest, StoredObject } from "./objects";
-import type { ForeignTable, ModuleFacts, ObservedAddress, ObservedLink, Snapshot } from "./snapshot";
+import type { ForeignTable, LegacyFilter, ModuleFacts, ObservedAddress, ObservedLink, Snapshot } from "./snapshot";
 
 /** The packages of the tools without which nothing can be observed. */
 const TOOLS: Record<string, string> = { nft: "nftables", ip: "iproute2", unshare: "util-linux", flock: "util-linux" };
@@ -39,11 +40,13 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
     const reader = new Reader(router, sections);
     const facts = reader.pairs("facts");
     requireTools(router, Object.fromEntries(facts));
+    const managers = facts.filter(([key]) => key === "manager").map(([, value]) => value);
+    const networkd = reader.parse("networkd", parseNetworkd);
     return {
         router,
         facts: Object.fromEntries(facts),
         generation: Number(facts.find(([key]) => key === "generation")?.[1] ?? 0),
-        managers: facts.filter(([key]) => key === "manager").map(([, value]) => value),
+        managers,
         objects: reader.parse("objects", parseObjects),
         links: new Map(reader.parse("links", parseLinks).map((link) => [link.name, link])),
         addresses: reader.parse("addresses", parseAddresses),
@@ -59,6 +62,8 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
         tables: reader.tables(),
         canonical: reader.canonical(),
         foreign: reader.foreign(),
+        legacy: reader.legacy(),
+        networkd: managers.includes("systemd-networkd") ? networkd : undefined,
     };
 }
 
@@ -134,10 +139,20 @@ class Reader {
     }
 
     foreign(): ForeignTable[] {
+        if (this.byName.has("forward")) this.parse("forward", String);
         return this.sections.filter((section) => section.name.startsWith("foreign/")).map((section) => {
             const [, family, name] = section.name.split("/") as [string, string, string];
             // An older nft crashes on maps that a newer one made. What can't be read can't be judged, and says so.
             return { family, name, listing: section.exit === 0 ? section.stdout : "" };
+        });
+    }
+
+    legacy(): LegacyFilter[] {
+        return (["iptables", "ip6tables"] as const).filter((protocol) => this.byName.has(`legacy/${protocol}`)).flatMap((protocol) => {
+            const text = this.parse(`legacy/${protocol}`, String);
+            const [tool, ...lines] = text.split("\n");
+            if (tool === "") return [];
+            return [{ protocol, listing: lines.join("\n"), ...(tool === "none" ? {} : { tool }) }];
         });
     }
 
@@ -179,6 +194,9 @@ function describe(name: string): string {
         objects: "reading /etc/nvi/objects",
         sysctls: "reading /proc/sys/net",
         settings: "reading /sys/class/net",
+        forward: "`nft list chains`",
+        legacy: `the listing of legacy ${rest[0]} (\`${rest[0]}-legacy-save -t filter\`)`,
+        networkd: "reading networkd.conf and its drop-ins",
         module: "looking for the kernel module",
         boot: "looking for the units of systemd",
     };

@@ -1,17 +1,14 @@
 import { NviError } from "../model/errors";
 import type { Artifact } from "../syntax/artifact";
 import type { DesiredObject } from "./desired";
+import type { Finding } from "./finding";
+import { firewalls } from "./firewalls";
 import { isShared, type Request } from "./kind";
 import { kindOf } from "./kinds";
 import { madeDevices } from "./devices";
+import { networkdFindings } from "./networkd";
 import { objectKey, type StoredObject } from "./objects";
-import type { ForeignTable, Snapshot } from "./snapshot";
-
-/** Something about the router that the plan can't work with, found before anything is written. */
-export interface Finding {
-    reason: string;
-    cure: string;
-}
+import type { Snapshot } from "./snapshot";
 
 /** Linux 5.5 is the first whose nft matches iifname in POSTROUTING (commit 28f8bfd1ac94). */
 const OLDEST_KERNEL = [5, 5] as const;
@@ -33,7 +30,10 @@ export function preflightRequests(desired: Pick<DesiredObject, "diverted" | "cro
 export function preflight(desired: DesiredObject, artifacts: readonly Artifact[], snapshot: Snapshot, known: boolean): void {
     const own = snapshot.objects.find((object) => object.key === objectKey(desired.id));
     const foreign = [...ownership(desired, own), ...claims(desired, artifacts, snapshot)];
-    const findings = [...kernel(snapshot), ...nics(desired, own, snapshot), ...occupied(artifacts, own, snapshot, known && !own), ...filters(desired, snapshot), ...firewalls(desired, snapshot)];
+    const findings = [
+        ...kernel(snapshot), ...nics(desired, own, snapshot), ...occupied(artifacts, own, snapshot, known && !own),
+        ...filters(desired, snapshot), ...firewalls(desired, snapshot), ...networkdFindings(desired, snapshot),
+    ];
     if (foreign.length > 0) throw failure("foreign", snapshot, desired, foreign);
     if (findings.length > 0) throw failure("preflight", snapshot, desired, findings);
 }
@@ -126,37 +126,4 @@ function filters(desired: DesiredObject, snapshot: Snapshot): Finding[] {
         });
     }
     return findings;
-}
-
-function firewalls(desired: DesiredObject, snapshot: Snapshot): Finding[] {
-    const { crossing } = desired;
-    if (!crossing) return [];
-    return snapshot.foreign.filter((table) => !table.name.startsWith("nvi_")).flatMap((table) => forwardFindings(table, crossing));
-}
-
-/** Stage 2 is untracked and stage 1 leaves by the NVI: "established accept" and `oifname lan0` miss both. */
-function forwardFindings(table: ForeignTable, { device, peer }: { device: string; peer: string }): Finding[] {
-    if (table.listing === "") {
-        return [{ reason: `the forward chains of nft table ${table.family} ${table.name} cannot be read with this router's nft`, cure: `see why \`nft list table ${table.family} ${table.name}\` fails; a table made by a newer nft is one reason` }];
-    }
-    const accepts = (match: string, name: string) => new RegExp(`${match} (?:"${name}"|\\{[^}]*"${name}"[^}]*\\})[^\\n]*\\baccept\\b`).test(table.listing);
-    const missing = [
-        ...(accepts("iifname", peer) || accepts("iif", peer) ? [] : [`iifname "${peer}" accept`]),
-        ...(accepts("oifname", device) || accepts("oif", device) ? [] : [`oifname "${device}" accept`]),
-    ];
-    if (missing.length === 0) return [];
-    return droppingChains(table.listing).map((chain) => ({
-        reason: `chain ${chain} of nft table ${table.family} ${table.name} would drop forwarded packets`,
-        cure: missing.map((rule) => `nft insert rule ${table.family} ${table.name} ${chain} ${rule}`).join("; "),
-    }));
-}
-
-/** Base chains of the forward hook that end in a drop: by policy, or by a last rule that takes everything. */
-export function droppingChains(listing: string): string[] {
-    const chains = listing.matchAll(/\n\tchain (\S+) \{\n([\s\S]*?)\n\t\}/g);
-    return [...chains].filter(([, , body]) => {
-        if (!/hook forward/.test(body!)) return false;
-        const last = body!.trim().split("\n").at(-1)!.trim();
-        return /policy drop/.test(body!) || /^(?:counter(?: packets \d+ bytes \d+)? )?(?:drop|reject\b.*)$/.test(last);
-    }).map(([, name]) => name!);
 }

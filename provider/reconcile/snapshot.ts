@@ -1,6 +1,7 @@
 import type { Ground } from "../model/module";
 import type { ObservedRoute, ObservedRule } from "../syntax/iproute";
 import type { ListedTable } from "../syntax/nft";
+import type { Networkd } from "./networkd";
 import type { StoredObject } from "./objects";
 
 export interface ObservedLink {
@@ -33,10 +34,20 @@ export interface ModuleFacts extends Ground {
     dkms: string[];
 }
 
-/** A forward chain of somebody else. */
+/** An nft table of somebody else that filters what is forwarded. */
 export interface ForeignTable {
     family: string;
     name: string;
+    /** Empty where it can't be read. */
+    listing: string;
+}
+
+/** A filter table of the kernel interface before nft. */
+export interface LegacyFilter {
+    protocol: "iptables" | "ip6tables";
+    /** The command that reads and writes it, where the router has one. */
+    tool?: string;
+    /** As its `-save` prints it. */
     listing: string;
 }
 
@@ -70,4 +81,7 @@ export interface Snapshot {
     /** The same as this router's nft lists what is wanted, and why it couldn't. */
     canonical: Map<string, ListedTable | { refused: string }>;
     foreign: ForeignTable[];
+    legacy: LegacyFilter[];
+    /** Where it runs. */
+    networkd?: Networkd;
 }

@@ -54,7 +54,13 @@ const FIREWALLS = {
             reject with icmpx admin-prohibited
         }
     }\n`,
+    "a reverse-path check": `table inet raw {
+        chain strict { type filter hook prerouting priority raw; policy accept; icmpv6 type { nd-router-advert, nd-neighbor-solicit } accept; fib saddr . iif oif missing counter drop; }
+    }\n`,
 };
+
+/** What of a firewall's refusal says what is wrong. */
+const FAULT = /chain \S+ of nft table \S+ \S+ (?:would drop forwarded packets|checks the reverse path .* by nvi0p, isp1, isp2,)/;
 
 const client = (to: string): Promise<Seen> => seen(s.lab.node("client"), { to, port: 7 });
 
@@ -78,7 +84,7 @@ describe("a firewall of somebody else's", () => {
         const before = await stack.resources();
         const refusal = await stack.up([], { allowFailure: true });
         expect(refusal.code, refusal.all).not.toBe(0);
-        expectOneScreen(name, refusal.all, ["preflight of two-stage-nat office: ", /chain \S+ of nft table \S+ \S+ would drop forwarded packets/]);
+        expectOneScreen(name, refusal.all, ["preflight of two-stage-nat office: ", FAULT]);
         expect((await stack.resources()).filter(({ type }) => !type.endsWith("Router"))).toEqual(before.filter(({ type }) => !type.endsWith("Router")));
 
         for (const cure of curesIn(refusal.all)) await lab.router.sh(cure);

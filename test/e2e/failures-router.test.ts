@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { diffDumps, type Lab } from "../lab";
-import { expectOneScreen } from "../unit/model/screen";
+import { diagnosticsOf, expectOneScreen } from "../unit/model/screen";
 import { officeProgram, routerArgs, setup, type Setup } from "./office";
 
 /*
@@ -58,6 +58,17 @@ async function expectRefusal({ name, trouble, heal, says, env }: Trouble): Promi
     expect(changes(healthy, await lab.dump()), `what ${name} leaves behind`).toEqual([]);
 }
 
+/** As systemd marks a unit that runs: a link that leads nowhere. */
+const running = (unit: string): string => `mkdir -p /run/systemd/units; ln -s 0123456789abcdef /run/systemd/units/invocation:${unit}.service`;
+const stopped = "rm -r /run/systemd/units; rmdir /run/systemd 2>/dev/null || :";
+
+/** Answers as the kernel does where somebody has used the filter table of legacy iptables. */
+const legacyGrep = '#!/bin/sh\ncase "$*" in *" /proc/net/ip_tables_names") exit 0 ;; esac\nexec busybox grep "$@"\n';
+const legacySave = `#!/bin/sh
+[ "$1" = -V ] && exec echo 'iptables-save v1.8.9 (legacy)'
+printf '%s\\n' '*filter' ':INPUT ACCEPT [0:0]' ':FORWARD DROP [0:0]' ':OUTPUT ACCEPT [0:0]' '-A FORWARD -i lan0 -j ACCEPT' COMMIT
+`;
+
 const preflight = (reason: string): string => `preflight of two-stage-nat office: ${reason}`;
 
 describe("an `up` that preflight refuses", () => {
@@ -111,10 +122,54 @@ describe("an `up` that preflight refuses", () => {
             says: [preflight("its kernel is 5.4.0-42-generic"), "cure: boot Linux 5.5 or later"],
         },
         {
+            name: "systemd-networkd that deletes rules and routes of others",
+            trouble: running("systemd-networkd"),
+            heal: stopped,
+            says: [preflight("systemd-networkd is running"), "deletes ip rules and routes that others made", "ManageForeignRoutingPolicyRules and ManageForeignRoutes are not off", /cure: .*\/etc\/systemd\/networkd\.conf\.d.*systemctl restart systemd-networkd/],
+        },
+        {
+            name: "systemd-networkd of which a file in /etc masks the one that told it not to",
+            trouble: `${running("systemd-networkd")}; mkdir -p /run/systemd/networkd.conf.d /etc/systemd/networkd.conf.d; ln -s /dev/null /etc/systemd/networkd.conf.d/50-keep.conf
+                printf '[Network]\\nManageForeignRoutes=no\\n' >/run/systemd/networkd.conf.d/50-keep.conf; printf '[Network]\\nManageForeignRoutingPolicyRules=no' >/run/systemd/networkd.conf.d/60-rules.conf`,
+            heal: `rm -r /run/systemd/networkd.conf.d /etc/systemd/networkd.conf.d; ${stopped}`,
+            says: [preflight("systemd-networkd is running"), "deletes routes that others made, the NVI's too, as ManageForeignRoutes is not off"],
+        },
+        {
+            name: "systemd-networkd whose configuration can't be read",
+            trouble: `${running("systemd-networkd")}; mkdir -p /run/systemd/networkd.conf.d/50-x.conf`,
+            heal: `rm -r /run/systemd/networkd.conf.d; ${stopped}`,
+            says: ["observe: reading networkd.conf and its drop-ins failed with exit status 1; nothing was changed", "50-x.conf: Is a directory"],
+        },
+        {
+            name: "firewalld's check of the reverse path",
+            trouble: "nft 'table inet firewalld { chain filter_PREROUTING { type filter hook prerouting priority filter + 10; icmpv6 type { nd-router-advert, nd-neighbor-solicit } accept; meta nfproto ipv6 fib saddr . mark . iif oif missing drop; }; }'",
+            heal: "nft delete table inet firewalld",
+            says: [preflight("chain filter_PREROUTING of nft table inet firewalld checks the reverse path"), "cure: set IPv6_rpfilter=no in /etc/firewalld/firewalld.conf, then: systemctl restart firewalld"],
+        },
+        {
+            name: "legacy iptables that drop",
+            trouble: async (lab) => {
+                await lab.fake("/bin/grep", legacyGrep);
+                await lab.router.sh("cat >/usr/local/sbin/iptables-legacy-save; chmod 755 /usr/local/sbin/iptables-legacy-save", [], { stdin: legacySave });
+            },
+            heal: async (lab) => {
+                await lab.router.sh("rm /usr/local/sbin/iptables-legacy-save");
+                await lab.unhide("/bin/grep");
+            },
+            says: [preflight("chain FORWARD of the legacy iptables would drop forwarded packets; nft doesn't list it"), "cure: iptables-legacy -I FORWARD -i nvi0p -j ACCEPT; iptables-legacy -I FORWARD -o nvi0 -j ACCEPT"],
+        },
+        {
+            name: "legacy iptables that no tool lists",
+            trouble: (lab) => lab.fake("/bin/grep", legacyGrep),
+            heal: (lab) => lab.unhide("/bin/grep"),
+            says: [preflight("it has legacy iptables rules, which nft doesn't list, and no iptables-legacy-save to read them with"), /cure: install iptables; .* rmmod iptable_filter/],
+        },
+        {
             name: "several things at once, each said once",
-            trouble: "sysctl -qw net.ipv4.conf.all.rp_filter=1; ip route add blackhole 192.0.2.0/24 table 7700; ip rule add pref 2000 from 10.9.0.0/16 lookup main",
-            heal: "sysctl -qw net.ipv4.conf.all.rp_filter=0; ip route flush table 7700; ip rule del pref 2000",
-            says: [preflight("3 things stand in the way; nothing was changed"), "1. ", "2. ", "3. ", "rp_filter", "table 7700", "priority 2000"],
+            trouble: `sysctl -qw net.ipv4.conf.all.rp_filter=1; ip route add blackhole 192.0.2.0/24 table 7700; ip rule add pref 2000 from 10.9.0.0/16 lookup main; ${running("systemd-networkd")}
+                nft 'table inet firewalld { chain filter_PREROUTING { type filter hook prerouting priority filter + 10; meta nfproto ipv6 fib saddr . mark . iif oif missing drop; }; chain filter_FORWARD { type filter hook forward priority filter + 10; ct state established,related accept; reject with icmpx admin-prohibited; }; }'`,
+            heal: `sysctl -qw net.ipv4.conf.all.rp_filter=0; ip route flush table 7700; ip rule del pref 2000; ${stopped}; nft delete table inet firewalld`,
+            says: [preflight("6 things stand in the way; nothing was changed"), "1. ", "2. ", "3. ", "4. ", "5. ", "6. ", "rp_filter", "table 7700", "priority 2000", "checks the reverse path", "chain filter_FORWARD", "systemd-networkd"],
         },
     ])("$name", expectRefusal);
 });
@@ -164,6 +219,17 @@ describe("an `up` that the router can't carry out", () => {
 });
 
 describe("once the trouble is gone", () => {
+    it("by what the error said to type, for systemd-networkd", async () => {
+        const { lab, stack } = s;
+        const restarted = "#!/bin/sh\n[ \"$*\" = 'restart systemd-networkd' ] && touch /run/restarted\n";
+        await lab.router.sh(`cat >/usr/local/sbin/systemctl; chmod 755 /usr/local/sbin/systemctl; ${running("systemd-networkd")}`, [], { stdin: restarted });
+        const refusal = await stack.up([], { allowFailure: true });
+        const [, cure] = /cure: (mkdir .*)$/m.exec(diagnosticsOf(refusal.all)) ?? [];
+        await lab.router.sh(cure!);
+        expect((await lab.router.run(["cat", "/etc/systemd/networkd.conf.d/99-nvi.conf"])).stdout).toBe("[Network]\nManageForeignRoutingPolicyRules=no\nManageForeignRoutes=no\n");
+        await lab.router.sh("rm /run/restarted /usr/local/sbin/systemctl");
+    });
+
     it("the same `up` succeeds, and so does `destroy`", async () => {
         await s.stack.up();
         await s.stack.destroy();

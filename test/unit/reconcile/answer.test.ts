@@ -5,7 +5,7 @@ import type { NviError } from "../../../provider/model/errors";
 import { FakeRouter, listing, section } from "./fake-router";
 import { diversion, forwarding, guard, manifestOf } from "./things";
 
-const REQUESTS = { requests: "nft\tnvi_nat_main\tnvi_nat_main.want\nroute\t7700\n", "nvi_nat_main.want": "table inet nvi_nat_main {\n\tchain guard {\n\t\ttype filter hook prerouting priority -150; policy accept;\n\t\tcounter comment \"one\"\n\t}\n}\n" };
+const REQUESTS = { requests: "nft\tnvi_nat_main\tnvi_nat_main.want\nroute\t7700\nforward\n", "nvi_nat_main.want": "table inet nvi_nat_main {\n\tchain guard {\n\t\ttype filter hook prerouting priority -150; policy accept;\n\t\tcounter comment \"one\"\n\t}\n}\n" };
 
 const answered = async (change: (router: FakeRouter) => void = () => undefined): Promise<Section[]> => {
     const router = new FakeRouter();
@@ -23,8 +23,8 @@ const refusal = (sections: Section[]): NviError => {
 };
 const with_ = (sections: Section[], one: Section): Section[] => sections.map((section) => (section.name === one.name ? one : section));
 
-const ALWAYS = ["objects", "links", "addresses", "rules4", "rules6", "ra", "neighbours", "sysctls", "tables"];
-const ASKED = ["nft/nvi_nat_main", "canonical/nvi_nat_main", "route4/7700", "route6/7700"];
+const ALWAYS = ["objects", "links", "addresses", "rules4", "rules6", "ra", "neighbours", "sysctls", "networkd", "tables"];
+const ASKED = ["nft/nvi_nat_main", "canonical/nvi_nat_main", "route4/7700", "route6/7700", "forward", "legacy/iptables", "legacy/ip6tables"];
 
 describe("an answer that can't be read is never taken for 'nothing there':", () => {
     it.each(["facts", ...ALWAYS])("%s is missing", async (name) => {
@@ -88,6 +88,17 @@ describe("what is proof of absence", () => {
     it("somebody else's forward chains that can't be listed are known to be unreadable", async () => {
         const sections = [...await answered(), section("foreign/ip/filter", "half", 139, ""), section("foreign/inet/fw", "table inet fw {\n}\n")];
         expect(parse(sections).foreign).toEqual([{ family: "ip", name: "filter", listing: "" }, { family: "inet", name: "fw", listing: "table inet fw {\n}\n" }]);
+    });
+
+    it("legacy iptables have no filter table, or one that no tool can list", async () => {
+        expect(parse(await answered()).legacy).toEqual([]);
+        const sections = with_(with_(await answered(), section("legacy/iptables", "none\n")), section("legacy/ip6tables", "ip6tables\n*filter\nCOMMIT\n"));
+        expect(parse(sections).legacy).toEqual([{ protocol: "iptables", listing: "" }, { protocol: "ip6tables", tool: "ip6tables", listing: "*filter\nCOMMIT\n" }]);
+    });
+
+    it("networkd deletes nothing where it doesn't run", async () => {
+        expect(parse(await answered()).networkd).toBeUndefined();
+        expect(parse(await answered((router) => { router.networkd = ""; })).networkd).toEqual({ rules: true, routes: true });
     });
 });
 

@@ -22,6 +22,8 @@ export class FakeRouter implements Host {
     links: object[] = LINKS;
     addresses: object[] = [];
     generation = 0;
+    /** What systemd-networkd goes by, where it runs. */
+    networkd: string | undefined;
     broken: Section[] = [];
     /** Sections that an observation leaves out. */
     missing: string[] = [];
@@ -97,6 +99,7 @@ export class FakeRouter implements Host {
         const requests = (files.requests ?? "").split("\n").filter(Boolean).map((line) => line.split("\t") as [string, string, string]);
         const asked = requests.flatMap(([what, name, file]) => {
             if (what === "route") return [4, 6].map((family) => section(`route${family}/${name}`, "", 2, "Error: ipv4: FIB table does not exist.\nDump terminated\n"));
+            if (what === "forward") return ["forward", "legacy/iptables", "legacy/ip6tables"].map((one) => section(one));
             return what === "nft" ? [this.table(name), section(`canonical/${name}`, listing(files[file]!))] : [];
         });
         const all = [...this.always(), ...asked].filter(({ name }) => !this.missing.includes(name));
@@ -112,13 +115,14 @@ export class FakeRouter implements Host {
         const lines = (map: ReadonlyMap<string, string>, what: string) => [...map].map(([key, text]) => `${what}\t${key}\t${text}\n`).join("");
         const rulesOf = (flag: string) => JSON.stringify(this.rules.filter(({ family }) => family === flag).map(({ json }) => json));
         return [
-            section("facts", [...FACTS, `generation\t${this.generation}`].map((line) => `${line}\n`).join("")),
+            section("facts", [...FACTS, `generation\t${this.generation}`, ...(this.networkd === undefined ? [] : ["manager\tsystemd-networkd"])].map((line) => `${line}\n`).join("")),
             section("objects", lines(this.objects, "manifest") + lines(this.pending, "pending")),
             section("links", JSON.stringify(this.links)), section("addresses", JSON.stringify(this.addresses)),
             section("rules4", rulesOf("-4")), section("rules6", rulesOf("-6")), section("ra", "[]"), section("neighbours", "[]"),
             section("settings", ""),
             section("module", ""),
             section("boot", "none\n"),
+            section("networkd", this.networkd ?? ""),
             section("sysctls", [...this.sysctls].map((pair) => `${pair.join("\t")}\n`).join("")),
             section("tables", [...this.tables.keys()].map((name) => `table inet ${name}\n`).join("")),
         ];

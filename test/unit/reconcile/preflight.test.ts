@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import type { NviError } from "../../../provider/model/errors";
 import type { DesiredObject } from "../../../provider/reconcile/desired";
 import { ensure, remove } from "../../../provider/reconcile/engine";
-import { droppingChains } from "../../../provider/reconcile/preflight";
+import { parseNetworkd } from "../../../provider/reconcile/networkd";
 import { FakeRouter, section } from "./fake-router";
-import { diversion, forwarding, guard, loose, manifestOf, object } from "./things";
+import { diversion, forwarding, guard, loose, manifestOf, object, stage1 } from "./things";
 
 const crossing = { device: "nvi0", peer: "nvi0p" };
-const base: DesiredObject = { ...object(diversion, guard), nics: ["lan0", "isp1"], diverted: ["lan0"], crossing };
+const base: DesiredObject = { ...object(diversion, guard, stage1), nics: ["lan0", "isp1"], diverted: ["lan0"], crossing };
 
 async function refusal(desired: DesiredObject, change: (router: FakeRouter) => void, known = false): Promise<NviError> {
     const router = new FakeRouter();
@@ -20,9 +20,12 @@ async function refusal(desired: DesiredObject, change: (router: FakeRouter) => v
 
 const foreignRule = (priority: number) => ({ family: "-4", text: "", json: { priority, src: "all", iif: "lan0", table: "100", protocol: "3" } });
 const forwardChain = (policy: string, ...rules: string[]): string => `table inet filter {\n\tchain forward {\n\t\ttype filter hook forward priority filter; policy ${policy};\n${rules.map((rule) => `\t\t${rule}\n`).join("")}\t}\n}\n`;
+const firewalldOf = (check: string): string => `table inet firewalld {\n\tchain filter_PREROUTING {\n\t\ttype filter hook prerouting priority filter + 10; policy accept;\n\t\ticmpv6 type { nd-router-advert, nd-neighbor-solicit } accept\n\t\tmeta nfproto ipv6 fib saddr . mark . ${check} drop\n\t}\n}\n`;
+const saved = (...lines: string[]): string => ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT ACCEPT [0:0]", ...lines, "COMMIT", ""].join("\n");
+const legacy = (text: string, protocol = "iptables") => (router: FakeRouter) => { router.broken = [section(`legacy/${protocol}`, text)]; };
 const firewall = (listing: string, exit = 0) => (router: FakeRouter) => {
     const observe = router.call.bind(router);
-    router.call = async (verb, files) => [...await observe(verb, files), ...(verb === "observe" ? [section("foreign/inet/filter", listing, exit)] : [])];
+    router.call = async (verb, files) => [...await observe(verb, files), ...(verb === "observe" ? [section(`foreign/${/^table (\S+ \S+)/.exec(listing)?.[1]?.replace(" ", "/") ?? "inet/filter"}`, listing, exit)] : [])];
 };
 
 describe("what stands in the way is said with its cure:", () => {
@@ -36,7 +39,15 @@ describe("what stands in the way is said with its cure:", () => {
         ["proxy_arp on all NICs", base, (router) => { router.sysctls.set("net/ipv4/conf/all/proxy_arp", "1"); }, "proxy_arp is on for all", /sysctl -w net\.ipv4\.conf\.all\.proxy_arp=0/],
         ["a firewall that drops", base, firewall(forwardChain("drop")), "chain forward of nft table inet filter would drop forwarded packets", /nft insert rule inet filter forward iifname "nvi0p" accept; nft insert rule inet filter forward oifname "nvi0" accept/],
         ["a firewall that lets one way through", base, firewall(forwardChain("drop", 'oifname { "lan0", "nvi0" } counter accept')), "would drop forwarded packets", /cure: nft insert rule inet filter forward iifname "nvi0p" accept$/],
-        ["a firewall that can't be read", base, firewall("", 139), "the forward chains of nft table inet filter cannot be read with this router's nft", /nft list table inet filter/],
+        ["a firewall that can't be read", base, firewall("", 139), "the chains of nft table inet filter cannot be read with this router's nft", /nft list table inet filter/],
+        ["firewalld's check of the reverse path", base, firewall(firewalldOf("iif oif missing")), "chain filter_PREROUTING of nft table inet firewalld checks the reverse path (fib saddr . iif): it would drop what comes in by nvi0p,", /cure: set IPv6_rpfilter=no in \/etc\/firewalld\/firewalld\.conf, then: systemctl restart firewalld$/],
+        ["somebody's own check of the reverse path", base, firewall(firewalldOf("iif oif 0").replace("firewalld", "raw")), "chain filter_PREROUTING of nft table inet raw checks the reverse path", /cure: nft insert rule inet raw filter_PREROUTING iifname "nvi0p" accept$/],
+        ["such a check in the way of several uplinks", { ...base, artifacts: [...base.artifacts, ...["isp1", "isp2"].map((device) => ({ ...loose, path: `net/ipv4/conf/${device}/rp_filter`, device }))] }, firewall(firewalldOf("iif oif missing").replace("firewalld", "raw").replace("icmpv6 type", 'iifname "isp2" accept\n\t\ticmpv6 type')), "it would drop what comes in by nvi0p, isp1, as", /iifname "nvi0p" accept; nft insert rule inet raw filter_PREROUTING iifname "isp1" accept$/],
+        ["legacy iptables that drop", base, legacy(`iptables-legacy\n${saved("-A FORWARD -i lan0 -j ACCEPT")}`), "chain FORWARD of the legacy iptables would drop forwarded packets; nft doesn't list it", /cure: iptables-legacy -I FORWARD -i nvi0p -j ACCEPT; iptables-legacy -I FORWARD -o nvi0 -j ACCEPT$/],
+        ["legacy ip6tables that nothing can list", base, legacy("none\n", "ip6tables"), "it has legacy ip6tables rules", /cure: install iptables; .*rmmod ip6table_filter$/],
+        ["systemd-networkd that deletes rules and routes", base, (router) => { router.networkd = ""; }, "it deletes ip rules and routes that others made", /printf '%s\\n' '\[Network\]' ManageForeignRoutingPolicyRules=no ManageForeignRoutes=no >\/etc\/systemd\/networkd\.conf\.d\/99-nvi\.conf; systemctl restart systemd-networkd$/],
+        ["systemd-networkd that deletes rules", base, (router) => { router.networkd = "[Network]\nManageForeignRoutes=no\n"; }, "it deletes ip rules that others made, the NVI's too, as ManageForeignRoutingPolicyRules is not off", /ManageForeignRoutes=no/],
+        ["systemd-networkd that deletes routes", base, (router) => { router.networkd = "[Network]\nManageForeignRoutingPolicyRules=off\n"; }, "it deletes routes that others made", /ManageForeignRoutingPolicyRules=no/],
     ])("%s", async (_what, desired, change, reason, cure) => {
         const error = await refusal(desired, change);
         expect(error).toMatchObject({ kind: "preflight", operation: "preflight of nat-stage main", subject: "edge (root@192.0.2.7)" });
@@ -91,6 +102,10 @@ describe("what doesn't stand in the way", () => {
     it.each<[string, (router: FakeRouter) => void]>([
         ["a firewall that accepts by policy", firewall(forwardChain("accept", 'iifname "eth9" drop'))],
         ["a firewall with both rules", firewall(forwardChain("drop", 'iifname "nvi0p" accept', 'oif "nvi0" counter packets 1 bytes 2 accept'))],
+        ["a reverse-path check that any route satisfies", firewall(firewalldOf("oif missing").replace(" . oif", " oif"))],
+        ["a reverse-path check that the NVI is excepted from", firewall(firewalldOf("iif oif missing").replace("icmpv6 type", 'iifname "nvi0p" accept\n\t\ticmpv6 type'))],
+        ["legacy iptables with both rules", legacy(`iptables\n${saved("-A FORWARD -i nvi+ -j ACCEPT", "-A FORWARD -o nvi0 -j ACCEPT")}`)],
+        ["systemd-networkd that was told", (router) => { router.networkd = "[Network]\nManageForeignRoutes=no\n\n[]\n[Network]\nManageForeignRoutingPolicyRules=0\n"; }],
         ["a foreign rule at another priority", (router) => { router.rules.push(foreignRule(1999)); }],
     ])("%s", async (_what, change) => {
         const router = new FakeRouter();
@@ -108,15 +123,90 @@ describe("what doesn't stand in the way", () => {
     });
 });
 
-describe("a forward chain drops", () => {
+it("systemd-networkd doesn't concern what has neither rules nor routes", async () => {
+    const router = new FakeRouter();
+    router.networkd = "";
+    await ensure(router, object(forwarding, guard));
+    expect(router.applied).toHaveLength(1);
+});
+
+describe("networkd.conf", () => {
     it.each([
-        [forwardChain("drop"), ["forward"]],
-        [forwardChain("accept", 'iifname "lan0" accept', "counter packets 0 bytes 0 drop"), ["forward"]],
-        [forwardChain("accept", "reject with icmpx admin-prohibited"), ["forward"]],
-        [forwardChain("accept", "drop", 'iifname "lan0" accept'), []],
+        ["", true, true],
+        ["[Network]\n#ManageForeignRoutes=no\n; ManageForeignRoutingPolicyRules=no\n", true, true],
+        ["[Network]\nManageForeignRoutes = False\nManageForeignRoutingPolicyRules=N\n", false, false],
+        ["ManageForeignRoutes=no\n[DHCPv4]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n", true, true],
+        // A file that doesn't say which section begins outside of any.
+        ["[]\n[Network]\nManageForeignRoutes=no\n[]\nManageForeignRoutingPolicyRules=no\n", true, false],
+        // The last that is a boolean counts.
+        ["[Network]\nManageForeignRoutes=no\nManageForeignRoutes=perhaps\nManageForeignRoutingPolicyRules=no\nManageForeignRoutingPolicyRules=yes\n", true, false],
+    ])("case %#", (text, rules, routes) => {
+        expect(parseNetworkd(text)).toEqual({ rules, routes });
+    });
+});
+
+describe("where packets end in a filter:", () => {
+    const to = (rule: string, chain: string): string => `table inet filter {\n\tchain empty {\n\t}\n\n${chain}\n\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\t${rule}\n\t}\n}\n`;
+    const chain = (name: string, ...rules: string[]): string => `\tchain ${name} {\n${rules.map((rule) => `\t\t${rule}\n`).join("")}\t}\n`;
+    const BOTH = ["nvi0p", "nvi0"];
+
+    /** Of what it is said to drop, what the cures let through. */
+    async function dropped(listing: string): Promise<string[]> {
+        const router = new FakeRouter();
+        firewall(listing)(router);
+        const error = await ensure(router, base).then(() => undefined, (one: NviError) => one);
+        if (error) expect(error.reason).toContain("would drop forwarded packets");
+        return error ? [...error.reason.matchAll(/[io]ifname "(\w+)" accept/g)].map(([, name]) => name!) : [];
+    }
+
+    it.each([
+        [forwardChain("drop"), BOTH],
         [forwardChain("accept"), []],
+        [forwardChain("accept", 'iifname "lan0" accept', "counter packets 0 bytes 0 drop"), BOTH],
+        [forwardChain("accept", "reject with icmpx admin-prohibited"), BOTH],
+        [forwardChain("accept", 'log prefix "all: accept" drop', 'iifname "nvi0p" accept', 'oifname "nvi0" accept'), BOTH],
+        [forwardChain("accept", 'log prefix "FINAL_REJECT: " level info', 'meta nfproto ipv6 counter reject comment "no v6"'), BOTH],
+        [forwardChain("accept", 'iifname != "docker0" oifname "docker0" drop', "ct state invalid drop", 'iifname "lan0" reject'), []],
+        [forwardChain("accept", "ct state { invalid, untracked } drop"), ["nvi0p"]],
+        [forwardChain("drop", "ct state established,related,untracked accept"), ["nvi0"]],
+        [forwardChain("drop", 'iifname { "lan0",\n\t\t\t     "nvi0p" } oifname { "lan0", "isp1" } accept', 'oifname "nvi*" accept comment "hers"'), []],
+        [forwardChain("drop", 'iifname != "nvi0p" accept', 'iifname . oifname { "nvi0p" . "lan0" } accept'), BOTH],
+        // What is accepted elsewhere is of no use here.
+        [to("drop", "\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t\tiifname \"nvi0p\" accept\n\t}\n"), BOTH],
         ["table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n\t}\n}\n", []],
-    ])("case %#", (listing, chains) => {
-        expect(droppingChains(listing)).toEqual(chains);
+        // Chains that are jumped to.
+        [to("counter jump last", chain("last", "ct state established accept", "counter reject")), BOTH],
+        [to("jump empty", chain("last", "drop")), []],
+        [to('iifname "lan0" jump last', chain("last", "drop")), []],
+        [to('iifname "nvi0p" ip saddr 192.0.2.1 jump last', chain("last", "drop")), []],
+        [to("meta nfproto ipv4 jump last\n\t\tdrop", chain("last", "accept")), BOTH],
+        [to("jump early\n\t\tdrop", chain("early", 'iifname "nvi0p" accept', 'oifname "nvi0" accept')), []],
+        [to('iifname "nvi0p" goto trusted\n\t\tdrop', chain("trusted", "accept")), ["nvi0"]],
+        [to("goto empty\n\t\tdrop", ""), []],
+        [to("jump early\n\t\tdrop", chain("early", "return", "accept")), BOTH],
+        [to("counter jump DOCKER-USER\n\t\tdrop", chain("DOCKER-USER")), BOTH],
+    ])("case %#", async (listing, names) => {
+        expect(await dropped(listing)).toEqual(names);
+    });
+
+    it("Docker's chain for the rules of others gets those of the cure", async () => {
+        const error = await refusal(base, firewall(to("counter jump DOCKER-USER\n\t\tdrop", chain("DOCKER-USER"))));
+        expect(error.reason).toMatch(/^chain forward of .* cure: nft insert rule inet filter DOCKER-USER iifname/s);
+    });
+
+    it.each([
+        [["-A FORWARD -i lan0 -j ACCEPT"], BOTH],
+        [['-A FORWARD -m comment --comment "-i nvi0p -j ACCEPT" -j LOG --log-prefix "x -j DROP"', "-A FORWARD -i nvi0p -m comment --comment mine -j ACCEPT"], ["nvi0"]],
+        [["-A FORWARD ! -i nvi0p -j ACCEPT"], BOTH],
+        [["-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED,UNTRACKED -j ACCEPT", "-A FORWARD -o nvi0 -j ACCEPT"], []],
+        [[":mine - [0:0]", "-A FORWARD -g mine", "-A mine -i lan0 -j RETURN", "-A mine -j ACCEPT"], []],
+        [[":mine - [0:0]", "-A FORWARD -j mine", "-A FORWARD -j ACCEPT", "-A mine -j REJECT --reject-with icmp-port-unreachable"], BOTH],
+        [[":DOCKER-USER - [0:0]", "-A FORWARD -j DOCKER-USER"], BOTH],
+    ])("legacy case %#", async (lines, names) => {
+        const router = new FakeRouter();
+        legacy(`iptables-legacy\n${saved(...lines)}`)(router);
+        const error = await ensure(router, base).then(() => undefined, (one: NviError) => one);
+        if (error) expect(error.reason).toContain("would drop forwarded packets");
+        expect([...(error?.reason ?? "").matchAll(/-I \S+ -[io] (\w+) -j ACCEPT/g)].map(([, name]) => name)).toEqual(names);
     });
 });
