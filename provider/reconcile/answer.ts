@@ -180,7 +180,7 @@ function describe(name: string): string {
         sysctls: "reading /proc/sys/net",
         settings: "reading /sys/class/net",
         module: "looking for the kernel module",
-        boot: "looking for the units of systemd",
+        boot: "looking for what restores us at boot",
     };
     return known[what!] ?? what!;
 }
