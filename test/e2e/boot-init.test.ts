@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { diffDumps, office as addresses, until, type BootHooks } from "../lab";
-import { officeProgram, piecesProgram, setup, type Setup } from "./office";
+import { officeInputs, officeProgram, piecesProgram, setup, type Setup } from "./office";
 import { sampled } from "./sample";
 import { drift, expectBothUplinks } from "./traffic";
 
@@ -38,11 +38,17 @@ printf '%s\\n' '#!/bin/sh' 'ebegin() { :; }; eend() { return $1; }; need() { :; 
 describe.each(inits)("a router with $name", ({ name, make, early, late, disable, files }) => {
     let office: Setup;
     let before: string;
+    let refused: string;
+    let undone: string;
     let applied: string;
     beforeAll(async () => {
         office = await setup();
         await sh(`${make}; mkdir -p ${hookFile.replace(/\/nvi$/, "")}`);
         before = await office.lab.dump();
+        office.stack.write({ "index.js": officeProgram(office.lab, { ...officeInputs, checks: [{ kind: "command", name: "no init script", within: 1, command: "test ! -e /etc/init.d/nvi" }] }) });
+        refused = (await office.stack.up([], { allowFailure: true })).all;
+        undone = await office.lab.dump();
+        office.stack.write({ "index.js": officeProgram(office.lab) });
         await office.stack.up();
         applied = await office.lab.dump();
     });
@@ -56,6 +62,11 @@ describe.each(inits)("a router with $name", ({ name, make, early, late, disable,
     const idle = async (): Promise<void> => void (await until("what runs in the background to end", async () => (await running()).length === 0, 20_000));
     /** As ifupdown does it. */
     const isUp = async (nic: string): Promise<void> => void (await sh('IFACE=$1 run-parts /etc/network/if-up.d', [nic]));
+
+    it("has nothing of it left where the first change is undone", () => {
+        expect(refused).toMatch(/the check "no init script" failed/);
+        expect(diffDumps(before, undone)).toEqual([]);
+    });
 
     it("calls an init script at boot, and a hook for each NIC", async () => {
         expect(diffDumps(before, applied).filter((line) => /^\+ files: .* \/etc\/(?!nvi)/.test(line)).map((line) => / (\/\S+)/.exec(line)![1])).toEqual(files);

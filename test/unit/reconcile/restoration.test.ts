@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ensure, renderedOf } from "../../../provider/reconcile/engine";
 import { bootKind } from "../../../provider/reconcile/kinds/boot";
+import { facts } from "../../../provider/reconcile/facts";
 import { restoration } from "../../../provider/reconcile/restoration";
 import { resourceOf } from "../../../provider/resources";
 import type { Boot, Link, Module, Routes } from "../../../provider/syntax/artifact";
@@ -66,6 +67,12 @@ describe("what the router itself calls", () => {
 
     it("is left to the script, which takes it away with the last object", () => {
         expect(bootKind.remove(boot, on("there"))).toEqual([]);
+    });
+
+    it.each([["systemd", "systemd"], ["sysvinit", "init script"], ["openrc", "init script"], ["", "nothing"]])("is told as what it is where things are started by %o", async (init, restores) => {
+        const router = new FakeRouter();
+        router.init = init;
+        expect(await facts(router)).toMatchObject({ restores });
     });
 
     it("is part of every object", () => {
