@@ -309,9 +309,14 @@ unit_text() { # NAME
 		WantedBy=multi-user.target
 	END
 	# Whoever changes a NIC or its addresses, the kernel tells: RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR.
+	# What was before nvi.service is none of its business: a start is slow enough.
 	nvi-nic.socket) cat <<-END ;;
 		[Unit]
 		Description=Two-stage NAT, news of NICs
+		DefaultDependencies=no
+		After=nvi.service
+		Before=shutdown.target
+		Conflicts=shutdown.target
 
 		[Socket]
 		ListenNetlink=route 273
@@ -329,6 +334,7 @@ unit_text() { # NAME
 
 		[Service]
 		Type=oneshot
+		SuccessExitStatus=SIGTERM
 		ExecStart=/bin/sh -c 'timeout 0.2 cat <&3 >/dev/null; [ ! -e $ETC/nvi ] || exec /bin/sh $ETC/nvi restore late 3<&-'
 	END
 	esac
@@ -460,7 +466,7 @@ boot_on() {
 
 # Whatever there is of it, even where the router had another init then.
 boot_off() {
-	if [ -d /run/systemd/system ]; then bounded systemctl stop nvi-nic.socket nvi-nic.service; fi
+	if [ -d /run/systemd/system ]; then bounded systemctl stop nvi-nic.socket nvi-nic.service nvi-late.service nvi.service; fi
 	for init in systemd sysvinit openrc; do boot_files $init; done | while read -r path _; do rm -f "$path"; done
 	if [ -d /run/systemd/system ]; then bounded systemctl daemon-reload; fi
 	set -- /etc/rc?.d/[SK][0-9][0-9]nvi /etc/rc?.d/[SK][0-9][0-9]nvi-late
