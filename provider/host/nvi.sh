@@ -466,7 +466,12 @@ boot_on() {
 
 # Whatever there is of it, even where the router had another init then.
 boot_off() {
-	if [ -d /run/systemd/system ]; then bounded systemctl stop nvi-nic.socket nvi-nic.service nvi-late.service nvi.service; fi
+	if [ -d /run/systemd/system ]; then
+		for name in nvi-nic.socket nvi-nic.service nvi-late.service nvi.service; do
+			# It may be the one that runs us, because there was nothing to restore but much to undo.
+			grep -q "/$name\$" "/proc/$$/cgroup" || bounded systemctl stop "$name"
+		done
+	fi
 	for init in systemd sysvinit openrc; do boot_files $init; done | while read -r path _; do rm -f "$path"; done
 	if [ -d /run/systemd/system ]; then bounded systemctl daemon-reload; fi
 	set -- /etc/rc?.d/[SK][0-9][0-9]nvi /etc/rc?.d/[SK][0-9][0-9]nvi-late
