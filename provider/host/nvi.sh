@@ -9,7 +9,8 @@
 #   abort TX                          undo it now
 #   result TX                         what became of a transaction whose connection was lost
 #   clean                             remove what is left when no object is
-#   restore early|late                after a restart: all that it took, and once more what needs a NIC
+#   restore early|late [detached]     after a restart: all that it took, or only what needs a NIC
+#   nic NAME                          something has become of a NIC: what needs one, in the background
 #
 # An answer is a sequence of sections, `@ NAME EXIT STDOUT-BYTES STDERR-BYTES`, each followed by those
 # bytes; only an answer that closes with `@ end 0 0 0` is whole.
@@ -103,6 +104,7 @@ facts() {
 	done
 	printf 'nft\t%s\n' "$(nft --version 2>&1)"
 	printf 'iproute2\t%s\n' "$(ip -V 2>&1)"
+	printf 'init\t%s\n' "$(init)"
 	printf 'generation\t%s\n' "$(cat "$ETC/generation" 2>/dev/null || echo 0)"
 	printf 'installed\t%s\n' "$([ -d "$ETC" ] && echo yes || echo no)"
 	for unit in systemd-networkd NetworkManager firewalld ufw docker; do
@@ -261,76 +263,297 @@ observe() {
 }
 
 # --- boot
+#
+# What the router itself calls: after a restart, and when something has become of a NIC, which may appear late, come back with
+# another number, or lose its routes by going down. Each call does what is to be done and ends.
+
+# What this router starts things by; nothing where nobody would call us.
+init() {
+	if [ -d /run/systemd/system ]; then
+		echo systemd
+	# Debian's OpenRC has the links of sysvinit as well, and update-rc.d sees to both.
+	elif command -v update-rc.d >/dev/null && [ -d /etc/rcS.d ] && grep -qs '^[^#]*:/etc/init.d/rcS' /etc/inittab; then
+		echo sysvinit
+	elif [ -d /run/openrc ] && [ -d /etc/runlevels/boot ]; then
+		echo openrc
+	fi
+}
+
+# PATH MODE of each file, PATH -> TARGET of each link. Those of sysvinit are update-rc.d's.
+boot_files() { # INIT
+	case $1 in
+	systemd)
+		for name in nvi.service nvi-late.service nvi-nic.service nvi-nic.socket; do echo "$UNITS/$name 644"; done
+		for name in nvi.service nvi-late.service nvi-nic.socket; do echo "$UNITS/multi-user.target.wants/$name -> $UNITS/$name"; done
+		return
+		;;
+	sysvinit) ;;
+	openrc)
+		echo "/etc/runlevels/boot/nvi -> /etc/init.d/nvi"
+		echo "/etc/runlevels/default/nvi-late -> /etc/init.d/nvi-late"
+		;;
+	*) return ;;
+	esac
+	echo "/etc/init.d/nvi 755"
+	echo "/etc/init.d/nvi-late 755"
+	# Of ifupdown, pppd and NetworkManager, as far as they are there.
+	for path in /etc/network/if-up.d/nvi /etc/ppp/ip-up.d/nvi /etc/ppp/ipv6-up.d/nvi /etc/NetworkManager/dispatcher.d/90-nvi; do
+		if [ -d "${path%/*}" ]; then echo "$path 755"; fi
+	done
+}
+
+boot_text() { # INIT PATH
+	case "$1 $2" in
+	systemd*) unit_text "${2##*/}" ;;
+	sysvinit*/init.d/*) lsb_text "${2##*/}" ;;
+	openrc*/init.d/*) openrc_text "${2##*/}" ;;
+	*) hook_text ;;
+	esac
+}
+
+WRITTEN='# Written by pulumi-nvi, which removes it with its last object here.'
 
 # The names are systemd.special(7)'s. nftables.service flushes all rules when it starts.
-unit() { # NAME
+unit_text() { # NAME
+	echo "$WRITTEN"
 	case $1 in
-	nvi) when='DefaultDependencies=no
-RequiresMountsFor=/etc/nvi
-After=local-fs.target systemd-modules-load.service systemd-sysctl.service nftables.service
-Before=network-pre.target shutdown.target
-Wants=network-pre.target
-Conflicts=shutdown.target' what=early title="Two-stage NAT" ;;
-	nvi-late) when='After=nvi.service network.target network-online.target
-Wants=network-online.target' what=late title="Two-stage NAT, what needs its NICs" ;;
-	esac
-	cat <<-END
-		# Written by pulumi-nvi, which removes it with its last object here.
+	nvi.service) cat <<-END ;;
 		[Unit]
-		Description=$title
+		Description=Two-stage NAT
 		ConditionPathExists=$ETC/nvi
-		$when
+		DefaultDependencies=no
+		RequiresMountsFor=$ETC
+		After=local-fs.target systemd-modules-load.service systemd-sysctl.service nftables.service
+		Before=network-pre.target shutdown.target
+		Wants=network-pre.target
+		Conflicts=shutdown.target
 
 		[Service]
 		Type=oneshot
 		RemainAfterExit=yes
 		TimeoutStartSec=120
-		ExecStart=/bin/sh $ETC/nvi restore $what
+		ExecStart=/bin/sh $ETC/nvi restore early
 
 		[Install]
 		WantedBy=multi-user.target
 	END
+	nvi-late.service) cat <<-END ;;
+		[Unit]
+		Description=Two-stage NAT, what needs its NICs
+		ConditionPathExists=$ETC/nvi
+		After=nvi.service network.target network-online.target
+		Wants=network-online.target
+
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		TimeoutStartSec=120
+		ExecStart=/bin/sh $ETC/nvi restore late
+
+		[Install]
+		WantedBy=multi-user.target
+	END
+	# Whoever changes a NIC or its addresses, the kernel tells: RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR.
+	# What was before nvi.service is none of its business: a start is slow enough.
+	nvi-nic.socket) cat <<-END ;;
+		[Unit]
+		Description=Two-stage NAT, news of NICs
+		DefaultDependencies=no
+		After=nvi.service
+		Before=shutdown.target
+		Conflicts=shutdown.target
+
+		[Socket]
+		ListenNetlink=route 273
+		ReceiveBuffer=16M
+
+		[Install]
+		WantedBy=multi-user.target
+	END
+	# What comes while it reads is done with; for what comes later, systemd starts it again. Before the first commit there is nothing to bring back.
+	nvi-nic.service) cat <<-END ;;
+		[Unit]
+		Description=Two-stage NAT, what needs a NIC that has changed
+		After=nvi.service
+		StartLimitIntervalSec=0
+
+		[Service]
+		Type=oneshot
+		SuccessExitStatus=SIGTERM
+		ExecStart=/bin/sh -c 'timeout 0.2 cat <&3 >/dev/null; [ ! -e $ETC/nvi ] || exec /bin/sh $ETC/nvi restore late 3<&-'
+	END
+	esac
+}
+
+# For insserv(8). A firewall of the distribution may only come when there is a network, and flushes all rules then: so all, once more.
+lsb_text() { # NAME
+	case $1 in
+	nvi) cat <<-END ;;
+		#!/bin/sh
+		### BEGIN INIT INFO
+		# Provides:          nvi
+		# Required-Start:    mountkernfs \$local_fs
+		# Required-Stop:
+		# Should-Start:      procps kmod
+		# X-Start-Before:    networking
+		# Default-Start:     S
+		# Default-Stop:
+		# Short-Description: Two-stage NAT
+		### END INIT INFO
+		$WRITTEN
+		case \$1 in
+		start | restart | force-reload) [ ! -e $ETC/nvi ] || /bin/sh $ETC/nvi restore early ;;
+		esac
+	END
+	nvi-late) cat <<-END ;;
+		#!/bin/sh
+		### BEGIN INIT INFO
+		# Provides:          nvi-late
+		# Required-Start:    \$network
+		# Required-Stop:
+		# Should-Start:      nvi nftables firewalld ufw netfilter-persistent
+		# Default-Start:     2 3 4 5
+		# Default-Stop:
+		# Short-Description: Two-stage NAT, what needs its NICs
+		### END INIT INFO
+		$WRITTEN
+		case \$1 in
+		start | restart | force-reload) [ ! -e $ETC/nvi ] || /bin/sh $ETC/nvi restore early detached ;;
+		esac
+	END
+	esac
+}
+
+openrc_text() { # NAME
+	case $1 in
+	nvi) cat <<-END ;;
+		#!/sbin/openrc-run
+		$WRITTEN
+		description="Two-stage NAT"
+
+		depend() {
+			need localmount
+			after modules sysctl nftables
+			before net
+		}
+
+		start() {
+			ebegin "Two-stage NAT"
+			/bin/sh $ETC/nvi restore early
+			eend \$?
+		}
+	END
+	nvi-late) cat <<-END ;;
+		#!/sbin/openrc-run
+		$WRITTEN
+		description="Two-stage NAT, what needs its NICs"
+
+		depend() {
+			after nvi net
+		}
+
+		start() {
+			/bin/sh $ETC/nvi restore late detached
+		}
+	END
+	esac
+}
+
+# ifupdown tells the NIC's name in a variable, the others as an argument.
+hook_text() {
+	cat <<-END
+		#!/bin/sh
+		$WRITTEN
+		[ ! -e $ETC/nvi ] || exec /bin/sh $ETC/nvi nic "\${IFACE:-\${1:-}}"
+	END
 }
 
 boot_state() {
-	[ -d /run/systemd/system ] || {
-		echo none
-		return
-	}
-	for name in nvi nvi-late; do
-		[ -L "$UNITS/multi-user.target.wants/$name.service" ] && unit $name | cmp -s - "$UNITS/$name.service" || {
+	init=$(init)
+	boot_files "$init" >"$work/boot"
+	while read -r path mode target; do
+		if [ "$mode" = '->' ]; then
+			[ "$(readlink "$path")" = "$target" ]
+		else
+			[ "$(stat -c %a "$path" 2>/dev/null)" = "$mode" ] && boot_text "$init" "$path" | cmp -s - "$path"
+		fi || {
 			echo missing
 			return
 		}
-	done
-	echo there
+	done <"$work/boot"
+	case $init in
+	systemd) systemctl -q is-active nvi-nic.socket ;;
+	sysvinit) set -- /etc/rcS.d/S[0-9][0-9]nvi /etc/rc2.d/S[0-9][0-9]nvi-late && [ -L "$1" ] && [ -L "$2" ] ;;
+	openrc) ;;
+	*) echo none && return ;;
+	esac && echo there || echo missing
 }
 
-# As systemctl does it, which needs a bus that may be away.
-boot() { # on|off
-	for name in nvi nvi-late; do
-		file=$UNITS/$name.service
-		link=$UNITS/multi-user.target.wants/$name.service
-		rm -f "$link"
-		if [ "$1" = off ]; then
-			rm -f "$file"
+# Links are made as `systemctl enable` and `rc-update add` make them; the bus of systemctl may be away.
+boot_on() {
+	init=$(init)
+	boot_files "$init" | while read -r path mode target; do
+		mkdir -p "${path%/*}" && rm -f "$path" && if [ "$mode" = '->' ]; then
+			ln -s "$target" "$path"
 		else
-			mkdir -p "${link%/*}" && unit $name >"$file" && chmod 644 "$file" && ln -s "$file" "$link" || return
-		fi
-	done
-	if [ -d /run/systemd/system ]; then bounded systemctl daemon-reload; fi
+			boot_text "$init" "$path" >"$path" && chmod "$mode" "$path"
+		fi || exit
+	done || return
+	case $init in
+	systemd) bounded systemctl daemon-reload && bounded systemctl restart nvi-nic.socket ;;
+	# Links of what somebody has disabled would be kept as they are.
+	sysvinit)
+		rm -f /etc/rc?.d/[SK][0-9][0-9]nvi /etc/rc?.d/[SK][0-9][0-9]nvi-late
+		for name in nvi nvi-late; do bounded update-rc.d "$name" defaults || return; done
+		;;
+	esac
 }
 
-restore() { # early|late
-	mkdir -p "$RUN" && work=$(mktemp -d "$RUN/work.XXXXXX") || return
-	trap 'rm -rf "$work"' EXIT
-	lock 60 restore || {
+# Whatever there is of it, even where the router had another init then.
+boot_off() {
+	if [ -d /run/systemd/system ]; then
+		for name in nvi-nic.socket nvi-nic.service nvi-late.service nvi.service; do
+			# It may be the one that runs us, because there was nothing to restore but much to undo.
+			grep -q "/$name\$" "/proc/$$/cgroup" || bounded systemctl stop "$name"
+		done
+	fi
+	for init in systemd sysvinit openrc; do boot_files $init; done | while read -r path _; do rm -f "$path"; done
+	if [ -d /run/systemd/system ]; then bounded systemctl daemon-reload; fi
+	set -- /etc/rc?.d/[SK][0-9][0-9]nvi /etc/rc?.d/[SK][0-9][0-9]nvi-late
+	rm -f "$@"
+	# For its notes of what depends on what.
+	if [ "$1" != '/etc/rc?.d/[SK][0-9][0-9]nvi' ]; then
+		for name in nvi nvi-late; do bounded update-rc.d "$name" remove; done
+	fi
+}
+
+restore() { # early|late [detached]
+	if [ "${2:-}" = detached ]; then
+		log=$(command -v logger) && log="$log -t nvi"
+		# shellcheck disable=SC2086 # a command and its words
+		(setsid /bin/sh "$0" restore "$1" 2>&1 | ${log:-cat}) </dev/null >/dev/null 2>&1 &
+		return
+	fi
+	mkdir -p "$RUN" || return
+	# Who already waits for the lock does it all, and once is enough. Nobody's confirmation takes longer than an hour.
+	if [ "$1" = late ]; then
+		exec 6>>"$RUN/waiting" && flock -n 6 || return 0
+		seconds=4000
+	fi
+	lock "${seconds:-60}" restore || {
 		echo "nvi: the lock of $RUN is held by $(cat "$RUN/lock.owner")" >&2
 		return 1
 	}
+	exec 6>&-
 	# What was not confirmed is not brought back.
 	recover
-	[ -d "$ETC" ] || return 0
+	[ -d "$ETC" ] || {
+		rm -f "$RUN/lock" "$RUN/lock.owner" "$RUN/waiting"
+		rmdir "$RUN" 2>/dev/null
+		return 0
+	}
+	work=$(mktemp -d "$RUN/work.XXXXXX") || return
+	trap 'rm -rf "$work"' EXIT
 	for manifest in "$ETC"/objects/*/manifest; do
 		[ -e "$manifest" ] || continue
 		object=${manifest%/manifest}
@@ -355,6 +578,11 @@ restore() { # early|late
 	done <"$work/sorted"
 	echo "nvi: restored; $failed commands failed, $waiting wait for a NIC"
 	[ $failed = 0 ]
+}
+
+# From the hooks of whoever configures NICs: none of them is to wait for us.
+nic() { # NAME
+	if [ "$1" != lo ] && [ "$(cat "/sys/class/net/$1/ifalias" 2>/dev/null)" != pulumi-nvi ]; then restore late detached; fi
 }
 
 # --- apply
@@ -421,7 +649,7 @@ drop_pending() {
 leave_if_last() {
 	rmdir "$ETC/objects" 2>/dev/null
 	[ ! -d "$ETC/objects" ] || return 0
-	if [ -e "$UNITS/nvi.service" ]; then boot off; fi
+	(umask 022 && boot_off) >/dev/null 2>&1
 	rm -rf "$ETC"
 }
 
@@ -516,7 +744,7 @@ execute() { # WORD...
 	module-remove) (umask 022 && module_remove "$2") ;;
 	module-load) module_load "$2" ;;
 	module-unload) limited 60 modprobe -r nvi ;;
-	boot) boot "$2" ;;
+	boot) (umask 022 && "boot_$2") ;;
 	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	*)
 		echo "not a command of ours: $1" >&2
@@ -925,7 +1153,8 @@ _guard-once)
 	;;
 confirm | abort) decide "$verb" "$1" ;;
 result) result "$1" ;;
-restore) restore "$1" ;;
+restore) restore "$@" ;;
+nic) nic "${1:-}" ;;
 clean)
 	if [ ! -d "$ETC/objects" ]; then
 		leave_if_last
@@ -934,7 +1163,7 @@ clean)
 	end
 	;;
 *)
-	echo "usage: nvi observe|apply|confirm|abort|result|restore|clean" >&2
+	echo "usage: nvi observe|apply|confirm|abort|result|restore|nic|clean" >&2
 	exit 2
 	;;
 esac

@@ -198,7 +198,7 @@ function describe(name: string): string {
         legacy: `the listing of legacy ${rest[0]} (\`${rest[0]}-legacy-save -t filter\`)`,
         networkd: "reading networkd.conf and its drop-ins",
         module: "looking for the kernel module",
-        boot: "looking for the units of systemd",
+        boot: "looking for what restores us at boot",
     };
     return known[what!] ?? what!;
 }

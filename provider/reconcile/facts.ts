@@ -19,11 +19,14 @@ export interface Facts {
     backends: ("rules" | "module")[];
     /** What decides whether it can have the kernel module. */
     module: Ground;
-    /** What brings our objects back after a restart of the router; `nothing` where there is no systemd: the next `up` does. */
-    restores: "systemd" | "nothing";
+    /** What brings our objects back after a restart of the router, and what a NIC took along when it comes back; `nothing`: the next `up` does. */
+    restores: "systemd" | "init script" | "nothing";
     /** Network interfaces, less those of ours. */
     interfaces: string[];
 }
+
+/** By what the script found the router to start things with. */
+const RESTORES: Record<string, Facts["restores"]> = { systemd: "systemd", sysvinit: "init script", openrc: "init script" };
 
 /**
  * Asks a router what it is.
@@ -38,5 +41,5 @@ export async function facts(host: Host): Promise<Facts> {
     const interfaces = [...snapshot.links.values()].filter((link) => link.alias === undefined && link.name !== "lo").map((link) => link.name);
     const { loadable, signed, key, tools, headers, apt } = snapshot.module;
     const backends: Facts["backends"] = unable({ install: false }, release, snapshot.module) === undefined ? ["rules", "module"] : ["rules"];
-    return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends, module: { loadable, signed, key, tools, headers, apt }, restores: snapshot.boot === "none" ? "nothing" : "systemd", interfaces };
+    return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends, module: { loadable, signed, key, tools, headers, apt }, restores: RESTORES[snapshot.facts.init ?? ""] ?? "nothing", interfaces };
 }

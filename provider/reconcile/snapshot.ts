@@ -72,7 +72,7 @@ export interface Snapshot {
     /** Settings of the module's devices, by path below /sys. */
     settings: Map<string, string>;
     module: ModuleFacts;
-    /** What brings our objects back after a restart; none where there is no systemd. */
+    /** What the router itself calls after a restart and when a NIC changes; none where nothing would call us. */
     boot: "there" | "missing" | "none";
     /** Names of all nft tables, as `family name`. */
     tableNames: Set<string>;

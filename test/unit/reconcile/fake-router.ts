@@ -24,6 +24,8 @@ export class FakeRouter implements Host {
     generation = 0;
     /** What systemd-networkd goes by, where it runs. */
     networkd: string | undefined;
+    /** What it starts things by. */
+    init = "";
     broken: Section[] = [];
     /** Sections that an observation leaves out. */
     missing: string[] = [];
@@ -115,7 +117,7 @@ export class FakeRouter implements Host {
         const lines = (map: ReadonlyMap<string, string>, what: string) => [...map].map(([key, text]) => `${what}\t${key}\t${text}\n`).join("");
         const rulesOf = (flag: string) => JSON.stringify(this.rules.filter(({ family }) => family === flag).map(({ json }) => json));
         return [
-            section("facts", [...FACTS, `generation\t${this.generation}`, ...(this.networkd === undefined ? [] : ["manager\tsystemd-networkd"])].map((line) => `${line}\n`).join("")),
+            section("facts", [...FACTS, `init\t${this.init}`, `generation\t${this.generation}`, ...(this.networkd === undefined ? [] : ["manager\tsystemd-networkd"])].map((line) => `${line}\n`).join("")),
             section("objects", lines(this.objects, "manifest") + lines(this.pending, "pending")),
             section("links", JSON.stringify(this.links)), section("addresses", JSON.stringify(this.addresses)),
             section("rules4", rulesOf("-4")), section("rules6", rulesOf("-6")), section("ra", "[]"), section("neighbours", "[]"),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ensure, renderedOf } from "../../../provider/reconcile/engine";
 import { bootKind } from "../../../provider/reconcile/kinds/boot";
+import { facts } from "../../../provider/reconcile/facts";
 import { restoration } from "../../../provider/reconcile/restoration";
 import { resourceOf } from "../../../provider/resources";
 import type { Boot, Link, Module, Routes } from "../../../provider/syntax/artifact";
@@ -51,12 +52,12 @@ describe("what a restart took", () => {
     });
 });
 
-describe("the units of systemd", () => {
+describe("what the router itself calls", () => {
     const boot: Boot = { kind: "boot", phase: "forward" };
     const on = (state: "there" | "missing" | "none") => planning({ boot: state });
 
-    it("are made where they are missing, shown as such, and no difference where there is no systemd", () => {
-        expect([commandsOf(bootKind.ensure(boot, on("missing"))), undoOf(bootKind.ensure(boot, on("missing")))]).toEqual([["boot on"], ["boot off"]]);
+    it("is made where it is missing, shown as such, and no difference where nothing would call it", () => {
+        expect([commandsOf(bootKind.ensure(boot, on("missing"))), undoOf(bootKind.ensure(boot, on("missing")))]).toEqual([["boot on"], []]);
         for (const state of ["there", "none"] as const) {
             expect(bootKind.ensure(boot, on(state))).toEqual([]);
             expect(bootKind.observed(boot, on(state).snapshot)).toEqual(bootKind.entries(boot));
@@ -64,11 +65,17 @@ describe("the units of systemd", () => {
         expect(bootKind.observed(boot, on("missing").snapshot)).toEqual({});
     });
 
-    it("are left to the script, which takes them away with the last object", () => {
+    it("is left to the script, which takes it away with the last object", () => {
         expect(bootKind.remove(boot, on("there"))).toEqual([]);
     });
 
-    it("are part of every object", () => {
+    it.each([["systemd", "systemd"], ["sysvinit", "init script"], ["openrc", "init script"], ["", "nothing"]])("is told as what it is where things are started by %o", async (init, restores) => {
+        const router = new FakeRouter();
+        router.init = init;
+        expect(await facts(router)).toMatchObject({ restores });
+    });
+
+    it("is part of every object", () => {
         const inputs = { name: "inwards", table: "main", interface: "nvi0", backend: "rules", routes: [], rules: [], closed: true };
         expect(renderedOf({ owner: OWNER, artifacts: resourceOf("route-table").render(inputs as never).artifacts })).toMatchObject({ "at boot": "restored" });
     });
