@@ -482,7 +482,7 @@ boot_state() {
 		}
 	done <"$work/boot"
 	case $init in
-	systemd) systemctl -q is-active nvi-nic.socket ;;
+	systemd) bounded systemctl -q is-active nvi-nic.socket ;;
 	sysvinit) set -- /etc/rcS.d/S[0-9][0-9]nvi /etc/rc2.d/S[0-9][0-9]nvi-late && [ -L "$1" ] && [ -L "$2" ] ;;
 	openrc) ;;
 	*) echo none && return ;;
@@ -512,10 +512,12 @@ boot_on() {
 # Whatever there is of it, even where the router had another init then.
 boot_off() {
 	if [ -d /run/systemd/system ]; then
+		set --
 		for name in nvi-nic.socket nvi-nic.service nvi-late.service nvi.service; do
 			# It may be the one that runs us, because there was nothing to restore but much to undo.
-			grep -q "/$name\$" "/proc/$$/cgroup" || bounded systemctl stop "$name"
+			grep -q "/$name\$" "/proc/$$/cgroup" || set -- "$@" "$name"
 		done
+		bounded systemctl stop "$@"
 	fi
 	for init in systemd sysvinit openrc; do boot_files $init; done | while read -r path _; do rm -f "$path"; done
 	if [ -d /run/systemd/system ]; then bounded systemctl daemon-reload; fi
@@ -539,6 +541,7 @@ restore() { # early|late [detached]
 	if [ "$1" = late ]; then
 		exec 6>>"$RUN/waiting" && flock -n 6 || return 0
 		seconds=4000
+		pause="sleep 1"
 	fi
 	lock "${seconds:-60}" restore || {
 		echo "nvi: the lock of $RUN is held by $(cat "$RUN/lock.owner")" >&2
@@ -619,7 +622,7 @@ lock() { # SECONDS [OWNER]
 		# busybox flock has no -w.
 		until flock -n 9; do
 			[ "$(uptime)" -lt "$deadline" ] || return 1
-			nap
+			${pause:-nap}
 		done
 		[ "$(stat -c %i "$RUN/lock" 2>/dev/null)" = "$(stat -L -c %i "/proc/$$/fd/9")" ] && break
 	done

@@ -25,7 +25,10 @@ export function restoration({ artifacts, saved, since = 0 }: Manifest): string {
     }).join("");
 }
 
-const commandsOf = (step: Step, since: number, when: string): string => step.do.map((words) => packWords(["do", `${step.order}`, `${since}`, when, ...words])).join("");
+const commandsOf = (step: Step, since: number, when: string): string => step.do.map((words) => packWords(["do", `${step.order}`, `${since}`, when, ...overRemains(words)])).join("");
+
+/** An IPv6 route that has lost one of its next hops with a NIC is still there, and could not be added. */
+const overRemains = (words: string[]): string[] => (words.slice(0, 4).join(" ") === "ip -6 route add" && words.includes("nexthop") ? [...words.slice(0, 3), "replace", ...words.slice(4)] : words);
 
 /** Where the unit is started a second time, the table is there already. */
 function filesOf({ files = {} }: Step, artifact: Artifact): string {

@@ -45,6 +45,12 @@ describe("what a restart took", () => {
         expect(told.at(-1)!.join(" ")).toBe("27 0 early ip -4 route add default table 7700 protocol 78 dev nvi0");
     });
 
+    it("replaces what is left of an IPv6 route that lost a next hop with its NIC", () => {
+        const hops = [{ dev: "isp1", via: "2001:db8:1::1" }, { dev: "isp2", via: "2001:db8:2::1" }];
+        const both: Routes = { kind: "routes", phase: "stage2", table: 7700, routes: [{ family: 6, table: 7700, to: "default", type: "unicast", hops }, { family: 6, table: 7700, to: "2001:db8:5::/64", type: "unicast", hops: hops.slice(1) }] };
+        expect(words(restoration(manifest([both]))).map(([, , when, , , , verb, to]) => `${when} ${verb} ${to}`)).toEqual(["late replace default", "late add 2001:db8:5::/64"]);
+    });
+
     it("has accept_ra where the router lives by advertisements, if that NIC is there", () => {
         const six = { ...forwarding, path: "net/ipv6/conf/all/forwarding" };
         const told = words(restoration(manifest([six], { "net/ipv6/conf/isp1/accept_ra": "1" }))).sort(([a], [b]) => Number(a) - Number(b));
