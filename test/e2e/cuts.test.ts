@@ -28,8 +28,8 @@ describe.each(sampled(SCENES, (_, i) => i % 5 === 1))("$name, cut short", (scene
 
     it.each(CUTS)("%s", async (cut) => {
         const { commands } = bench;
-        const points = cut === "connection reset at a byte" ? [3000, 9000, 20_000] : [1, Math.ceil(commands / 2), commands + 1];
-        for (const at of points) {
+        const points = cut === "connection reset at a byte" ? [9000, 3000, 20_000] : [Math.ceil(commands / 2), 1, commands + 1];
+        for (const at of sampled(points, (_, i) => i === 0)) {
             const { ended, said } = await bench.run({ scene: scene.name, cut, at });
             figure(`${scene.name}, ${cut} at ${at} of ${commands}: ${ended} version; ${said.split("\n", 1)[0]!.slice(0, 160)}`);
         }
