@@ -20,6 +20,7 @@ describe.each(sampled(SCENES, (_, i) => i % 5 === 1))("$name, cut short", (scene
     beforeAll(async () => {
         bench = new CutBench(lab, scene);
         await bench.prepare();
+        await bench.countCommands();
     });
     afterAll(async () => {
         await bench.finish();

@@ -29,6 +29,7 @@ it("leaves the old version or the new one, whole, whatever ends where", async ()
             if (Date.now() >= deadline || left.get(scene.name)?.length === 0) continue;
             const bench = new CutBench(lab, scene);
             await bench.prepare();
+            await bench.countCommands();
             const all = CUTS.flatMap((cut) => (cut === "connection reset at a byte" ? BYTES : Array.from({ length: bench.commands + 1 }, (_, i) => i + 1)).map((at): Point => ({ scene: scene.name, cut, at })));
             const points = left.get(scene.name) ?? random.shuffle(all.filter((point) => !isDone(point)));
             left.set(scene.name, points);

@@ -5,6 +5,7 @@ import { ensure, read, remove, renderedOf } from "../../provider/reconcile/engin
 import { NviError } from "../../provider/model/errors";
 import { diffDumps, Lab, until } from "../lab";
 import { withoutHousekeeping } from "../e2e/drift-core";
+import { patience } from "../lab/patience";
 import { routerArgs } from "../e2e/office";
 import type { Scene } from "./scenes";
 
@@ -18,7 +19,7 @@ export type Cut = (typeof CUTS)[number] | "power cut";
 
 /**
  * `at` counts the commands of the transaction that change something; behind the last is the time between applying and confirming.
- * For a power cut it is milliseconds from the beginning, and bytes to the router for a connection that is reset at one.
+ * For a power cut it is percent of the time that the transaction takes, and bytes to the router for a connection that is reset at one.
  */
 export interface Point {
     scene: string;
@@ -32,7 +33,7 @@ export interface Result extends Point {
     said: string;
 }
 
-const CONFIRM_TIMEOUT = 3;
+const CONFIRM_TIMEOUT = 3 * patience;
 const SILENCE_MS = 4500;
 /** In a place that no dump looks at. */
 const [COUNT, GATE] = ["/etc/ssh/lab/count", "/etc/ssh/lab/gate"];
@@ -45,6 +46,8 @@ class Killed extends Error {}
 export class CutBench {
     /** How many commands the transaction has. */
     commands = 0;
+    /** How many milliseconds it takes. */
+    took = 0;
     private old = "";
     private new = "";
 
@@ -54,10 +57,17 @@ export class CutBench {
         const { host, close } = this.router();
         for (const need of this.scene.needs) await ensure(host, need);
         await this.put(host, this.scene.from);
+        const since = performance.now();
         await this.put(host, this.scene.to);
+        this.took = performance.now() - since;
         this.new = await this.dump();
         await this.put(host, this.scene.from);
         this.old = await this.dump();
+        close();
+    }
+
+    async countCommands(): Promise<void> {
+        const { host, close } = this.router();
         await this.instrument(0, ":;");
         await this.put(host, this.scene.to).finally(() => this.restoreTools());
         this.commands = Number((await this.lab.router.sh(`cat ${COUNT}`)).stdout);
@@ -66,9 +76,9 @@ export class CutBench {
     }
 
     /** `run`, and back to where a point begins should it fail. */
-    async tried(point: Point): Promise<Result> {
+    async tried(point: Point, options: { repeated?: boolean } = {}): Promise<Result> {
         try {
-            return await this.run(point);
+            return await this.run(point, options);
         } catch (error) {
             const { host, close } = this.router();
             await this.put(host, this.scene.to);
@@ -85,8 +95,11 @@ export class CutBench {
         close();
     }
 
-    /** @throws Error when the router has neither version, or a plain repetition does not bring the new one. */
-    async run(point: Point): Promise<Result> {
+    /**
+     * @param options.repeated whether it is done once more
+     * @throws Error when the router has neither version, or a plain repetition does not bring the new one.
+     */
+    async run(point: Point, { repeated = true } = {}): Promise<Result> {
         const said = await this.cut(point);
         await this.peace();
         const state = await this.dump();
@@ -97,18 +110,21 @@ export class CutBench {
         if (/has undone it and is as it was/.test(said) && ended === "new") throw new Error(`${describe(point)}: it is said to be undone, but the router has the new version: ${said}`);
         const { host, close } = this.router();
         try {
-            await this.put(host, this.scene.to);
-            const again = this.difference(this.new, await this.dump());
-            if (again.length > 0) throw new Error(`${describe(point)}: once more does not bring the new version:\n${again.join("\n")}`);
-            if (this.scene.to) {
-                const { rendered } = await read(host, this.scene.to);
-                if (JSON.stringify(Object.entries(rendered).sort()) !== JSON.stringify(Object.entries(renderedOf(this.scene.to)).sort())) throw new Error(`${describe(point)}: the new version is read as something else`);
-            }
-            await this.put(host, this.scene.from);
+            if (repeated) await this.repeated(host, point);
+            if (repeated || ended === "new") await this.put(host, this.scene.from);
         } finally {
             close();
         }
         return { ...point, ended, said };
+    }
+
+    private async repeated(host: Router, point: Point): Promise<void> {
+        await this.put(host, this.scene.to);
+        const again = this.difference(this.new, await this.dump());
+        if (again.length > 0) throw new Error(`${describe(point)}: once more does not bring the new version:\n${again.join("\n")}`);
+        if (!this.scene.to) return;
+        const { rendered } = await read(host, this.scene.to);
+        if (JSON.stringify(Object.entries(rendered).sort()) !== JSON.stringify(Object.entries(renderedOf(this.scene.to)).sort())) throw new Error(`${describe(point)}: the new version is read as something else`);
     }
 
     /** What the provider said in the end. */
@@ -128,7 +144,7 @@ export class CutBench {
         try {
             if (cut === "power cut") {
                 const change = outcomeOf(this.put(host, this.scene.to));
-                await new Promise((resolve) => setTimeout(resolve, at));
+                await new Promise((resolve) => setTimeout(resolve, (at / 100) * this.took));
                 kill();
                 await this.lab.powerOff();
                 await this.lab.powerOn();
@@ -224,7 +240,7 @@ exec /etc/ssh/lab/hidden/${tool} "$@"
     }
 }
 
-export const describe = ({ scene, cut, at }: Point): string => `${scene}, ${cut} ${cut === "power cut" ? `after ${at} ms` : cut === "connection reset at a byte" ? at : `at command ${at}`}`;
+export const describe = ({ scene, cut, at }: Point): string => `${scene}, ${cut} ${cut === "power cut" ? `after ${at} % of the time that it takes` : cut === "connection reset at a byte" ? at : `at command ${at}`}`;
 
 const outcomeOf = async (change: Promise<unknown>): Promise<string> => await change.then(() => "done", (error: unknown) => {
     if (error instanceof NviError || error instanceof Killed) return error.message;
