@@ -6,7 +6,7 @@ import type { DesiredObject } from "./desired";
 import { isShared, isWaiting, type PlanContext, type Request, type Step } from "./kind";
 import { kindOf } from "./kinds";
 import { madeDevices } from "./devices";
-import { lossOf } from "./loss";
+import { ahead, lossOf, type Loss } from "./loss";
 import { objectKey, type Manifest, type ObjectId, type StoredObject } from "./objects";
 import { preflight, preflightRequests } from "./preflight";
 import { hasTokens, render, renderObserved, resolve } from "./resolve";
@@ -76,7 +76,7 @@ export function ensure(host: Host, desired: DesiredObject, { known = false } = {
         const saved = { ...inheritedValues(snapshot), ...own?.manifest.saved };
         const context: PlanContext = { snapshot, saved, held: heldByOthers(desired.id, snapshot), made: madeDevices(artifacts) };
         const loss = lossOf(artifacts, previous, context);
-        const steps = plan(artifacts, previous, { ...context, snapshot: loss.snapshot }, loss.steps);
+        const steps = plan(artifacts, previous, { ...context, snapshot: loss.snapshot }, loss);
         const manifest: Manifest = { version: 1, object: objectKey(desired.id), owner: desired.owner, artifacts, nics: knownNics(desired, own, snapshot), saved: keepSaved(artifacts, saved), since: own?.manifest.since ?? snapshot.generation };
         if (steps.length === 0 && own && !own.pending && JSON.stringify(own.manifest) === JSON.stringify(manifest)) return observedIn(desired, snapshot);
         const faults = (after: Snapshot) => differences(desired, after);
@@ -122,14 +122,14 @@ function unclaimed(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact
 }
 
 /** Creation upwards through the phases, then removal downwards: what is new works before what is old goes. */
-function plan(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext, more: readonly Step[] = []): Step[] {
+function plan(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext, loss: Pick<Loss, "devices" | "steps"> = { devices: new Set(), steps: [] }): Step[] {
     const keys = new Set(wanted.map((artifact) => kindOf(artifact).key(artifact)));
     // From the last, so that undoing it brings them back in their order: among ip rules of one priority the first decides.
     const gone = previous.filter((artifact) => !keys.has(kindOf(artifact).key(artifact))).reverse();
-    const additions = wanted.flatMap((artifact) => kindOf(artifact).ensure(artifact, context));
+    const additions = wanted.flatMap((artifact) => ahead(artifact, kindOf(artifact).ensure(artifact, context), loss));
     const removals = gone.flatMap((artifact) => kindOf(artifact).remove(artifact, context));
     const rising = (a: Step, b: Step) => a.order - b.order;
-    return [...[...more, ...additions].sort(rising), ...removals.sort((a, b) => b.order - a.order)];
+    return [...[...loss.steps, ...additions].sort(rising), ...removals.sort((a, b) => b.order - a.order)];
 }
 
 function resolveAll(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {

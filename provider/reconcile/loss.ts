@@ -18,6 +18,15 @@ export interface Loss {
     steps: Step[];
 }
 
+/** Before a device goes, and after the module was built. */
+const EARLIER = 0.25;
+
+/** Packets wait for as long as a device is away: what does not need it is done before that, and stage 2's rules do without. */
+export function ahead(artifact: Artifact, steps: Step[], { devices }: Pick<Loss, "devices">): Step[] {
+    const isAhead = devices.size > 0 && artifact.kind === "rule" && artifact.phase === "stage2";
+    return isAhead ? steps.map((step) => ({ ...step, order: EARLIER })) : steps;
+}
+
 export function lossOf(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext): Loss {
     const { snapshot } = context;
     const replaced = wanted.filter((one) => one.kind === "link" && isReplaced(one, snapshot));

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { order } from "../../../provider/reconcile/kind";
 import { moduleKind } from "../../../provider/reconcile/kinds/module";
+import { ruleKind } from "../../../provider/reconcile/kinds/rule";
 import { settingKind } from "../../../provider/reconcile/kinds/setting";
-import { lossOf } from "../../../provider/reconcile/loss";
+import { ahead, lossOf } from "../../../provider/reconcile/loss";
 import type { ModuleFacts } from "../../../provider/reconcile/snapshot";
-import type { Artifact, Link, Module, Routes, Setting } from "../../../provider/syntax/artifact";
+import type { Artifact, Link, Module, Routes, Rule, Setting } from "../../../provider/syntax/artifact";
 import { commandsOf, finallyOf, planning, undoOf, upLink } from "./planning";
 
 const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, dkms: [] };
@@ -99,6 +101,18 @@ describe("devices that are made anew", () => {
             expect.stringContaining("dev nvi0 alias"), expect.stringContaining("dev nvi0p mtu"), expect.stringContaining("dev nvi0p address"), expect.stringContaining("dev nvi0p alias"),
             "ip link set dev nvi0p up", "ip link set dev nvi0 up", "ip -4 route add default table 7700 protocol 78 dev nvi0",
         ]);
+    });
+
+    it("go when the rules of stage 2 are there, which do without; everything else comes after", () => {
+        const rule: Rule = { kind: "rule", phase: "stage2", family: 4, priority: 1000, iif: "nvi0", action: "unreachable" };
+        const divert: Rule = { ...rule, phase: "divert", iif: "lan0" };
+        const loss = lossOf([single, into], [pair, into], planning(veth));
+        const ordersOf = (one: Rule, devices = loss.devices) => ahead(one, ruleKind.ensure(one, planning(veth)), { devices }).map((step) => step.order);
+        expect(ordersOf(rule)).toEqual([expect.any(Number)]);
+        expect(ordersOf(rule)[0]).toBeLessThan(loss.steps[0]!.order);
+        expect(ordersOf(rule)[0]).toBeGreaterThan(order(wanted));
+        expect(ordersOf(divert)[0]).toBeGreaterThan(order(into));
+        expect(ordersOf(rule, new Set())[0]).toBeGreaterThan(order(single));
     });
 
     it("that were made something else by hand go too", () => {
