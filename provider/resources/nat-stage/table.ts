@@ -3,6 +3,7 @@ import { formatPorts, parseService, portCount } from "../../model/ports";
 import { ownAddress } from "../../syntax/own-address";
 import type { Chain, TableRule } from "../../syntax/artifact";
 import { quote, set } from "../../syntax/nft";
+import { farEnd } from "../interface/schema";
 import { asList, deviceOf, type Dnat, type NatStageInputs, type Snat, type Static, type Translation } from "./schema";
 import { errorMark, ipWord, ofFamily, passedText, rangeText } from "./words";
 
@@ -38,8 +39,12 @@ function uplinkChain(name: string, inputs: NatStageInputs): Chain {
 
 /** Sources that nobody out there can have. The kernel itself refuses the first kind in IPv4 only. */
 function guard(inputs: NatStageInputs, all: string, uplinks: readonly string[]): TableRule[] {
-    // The router hears its own broadcasts and multicasts on the NIC that they left by.
-    const rules = [{ id: "own source", text: `iifname ${all} fib saddr type local fib daddr type != { broadcast, multicast } drop` }];
+    const rules = [
+        // Each packet comes by twice; what stage 1 let in is not looked up again.
+        { id: "stage 2", text: `iifname ${quote(farEnd(inputs.interface, inputs.backend))} return` },
+        // The router hears its own broadcasts and multicasts on the NIC that they left by.
+        { id: "own source", text: `iifname ${all} fib saddr type local fib daddr type != { broadcast, multicast } drop` },
+    ];
     if (uplinks.length === 0) return rules;
     rules.push({ id: "inside source", text: `iifname ${nics(uplinks)} fib saddr oifname ${nics(inputs.inside)} drop` });
     for (const family of FAMILIES) {

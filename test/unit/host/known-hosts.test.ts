@@ -99,7 +99,7 @@ describe("what a file says about edge's ed25519 key", () => {
 describe("hashed by ssh-keygen -H", () => {
     const text = hashed(`edge,192.0.2.7 ${ed}\n[edge]:2222 ${ed2}\nEDGE.example.net ${rsa}\n`);
 
-    test("no name can be read", () => expect(text).not.toMatch(/edge|192/i));
+    test("no name can be read", () => expect(text.trim().split("\n").map((line) => line.slice(0, 3))).toEqual(["|1|", "|1|", "|1|", "|1|"]));
     test.each<[string, number, string, string]>([
         ["edge", 22, ed, "known"],
         ["192.0.2.7", 22, ed, "known"],
