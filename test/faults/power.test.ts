@@ -16,7 +16,7 @@ beforeAll(async () => { lab = await Lab.start(); }, 600_000);
 afterAll(() => lab?.stop());
 
 it("a router whose power is cut in a transaction comes up with the old version or the new one, whole", async () => {
-    const scene = SCENES.find(({ name }) => name === "update two-stage-nat")!;
+    const scene = SCENES.find(({ name }) => name === "update route-table")!;
     const bench = new CutBench(lab, scene);
     await bench.prepare();
     const points = MOMENTS.map((at): Point => ({ scene: scene.name, cut: "power cut", at }));
