@@ -127,10 +127,13 @@ export class Stack {
         return result;
     }
 
+    /** Ends pulumi and all that it started, at once. */
+    kill(): void { killLeftovers(`PULUMI_HOME=${this.#env.PULUMI_HOME}`); }
+
     /** Removes the project, its state and all else that pulumi wrote; destroys no resource. */
     close(): void {
         // A pulumi that was killed leaves its language host and providers behind; they are in groups of their own.
-        killLeftovers(`PULUMI_HOME=${this.#env.PULUMI_HOME}`);
+        this.kill();
         rmSync(this.base, { recursive: true, force: true });
     }
 }

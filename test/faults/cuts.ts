@@ -42,8 +42,96 @@ const KILLS: Partial<Record<Cut, string>> = { "worker killed": "nvi _run", "guar
 
 class Killed extends Error {}
 
+/** What cuts transactions short on a lab's router, and tells which version it then has. */
+export class Cutter {
+    constructor(protected readonly lab: Lab) {}
+
+    /** @param kill ends the provider */
+    protected async strike(cut: Cut, kill: () => void): Promise<void> {
+        if (cut === "connection silent") {
+            await this.lab.relay.blackhole(true);
+            await new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
+            await this.lab.relay.blackhole(false);
+        } else if (cut === "provider killed") {
+            kill();
+            await this.lab.relay.cut();
+        } else if (KILLS[cut]) await this.lab.router.sh(`pkill -KILL -f '/run/nvi/[0-9a-f]*/${KILLS[cut]}' || :`);
+        else await this.lab.relay.cut();
+    }
+
+    /** A change that is cut short at one of its commands, or bytes; what the provider said in the end. */
+    async during({ cut, at }: Point, change: () => Promise<string>, kill: () => void): Promise<string> {
+        try {
+            if (cut === "connection reset at a byte") {
+                await this.lab.relay.cutAfter(at);
+                return await change();
+            }
+            await this.instrument(at, `: >${GATE}.reached; until [ -e ${GATE} ]; do sleep 0.02; done;`);
+            const changing = change();
+            const reached = until("the command", async () => (await this.lab.router.sh(`[ -e ${GATE}.reached ] && echo yes || :`)).stdout !== "", 30_000);
+            await Promise.race([reached, changing]);
+            const striking = this.strike(cut, kill);
+            if (cut !== "connection silent") await striking;
+            await this.lab.router.sh(`: >${GATE}`);
+            await striking;
+            return await changing;
+        } finally {
+            await this.lab.relay.blackhole(false);
+            await this.lab.relay.cutAfter(Number.MAX_SAFE_INTEGER);
+            await this.restoreTools();
+        }
+    }
+
+    /** How many commands a change has. */
+    async counted(change: () => Promise<unknown>): Promise<number> {
+        await this.instrument(0, ":;");
+        await change().finally(() => this.restoreTools());
+        return Number((await this.lab.router.sh(`cat ${COUNT}`)).stdout);
+    }
+
+    private async instrument(at: number, instead: string): Promise<void> {
+        await this.lab.router.sh(`rm -f ${COUNT} ${GATE} ${GATE}.reached; echo 0 >${COUNT}`);
+        for (const tool of TOOLS) {
+            await this.lab.fake(`/usr/sbin/${tool}`, `#!/bin/sh
+case " $* " in
+*" add "* | *" del "* | *" set "* | *" replace "* | *" append "* | " -f "*".nft " | *" delete table "*)
+    n=$(($(cat ${COUNT}) + 1)); echo $n >${COUNT}
+    [ $n -ne ${at} ] || { ${instead} } ;;
+esac
+exec /etc/ssh/lab/hidden/${tool} "$@"
+`);
+        }
+    }
+
+    private async restoreTools(): Promise<void> {
+        for (const tool of TOOLS) await this.lab.unhide(`/usr/sbin/${tool}`).catch(() => undefined);
+    }
+
+    async peace(): Promise<void> {
+        const busy = async (): Promise<string> => (await this.lab.router.sh("pgrep -fa '/run/nvi/[0-9a-f]*/nvi' || :")).stdout;
+        await until("the router to be in peace", async () => (await busy()) === "", 30_000).catch(async (error: Error) => {
+            throw new Error(`${error.message}; there are still\n${await busy()}`);
+        });
+    }
+
+    async dump(): Promise<string> {
+        await this.peace();
+        // When it was made is part of a manifest, and differs.
+        const manifests = await this.lab.router.sh("for file in /etc/nvi/objects/*/manifest; do [ ! -e $file ] || sed 's/,\"since\":[0-9]*//; s/^do\\t\\([0-9.]*\\)\\t[0-9]*/do \\1/' $file | sha256sum | sed \"s|-|$file|\"; done");
+        return `${(await this.lab.dump()).replace(/^(.* \/etc\/nvi\/objects\/\S+\/manifest .*) \w+$/gm, "$1")}\n== manifests\n${manifests.stdout}`;
+    }
+
+    /**
+     * The order of tables, and of rules of one priority that don't overlap, means nothing; what became of transactions is kept for a
+     * while; a kernel that was started anew has not yet loaded conntrack.
+     */
+    difference(one: string, other: string): string[] {
+        return withoutHousekeeping(diffDumps(one, other)).filter((line) => !/^~|^. files: \w+ \/run\/|^. sysctls: net\.(netfilter\.)?nf_/.test(line));
+    }
+}
+
 /** One scene on a lab's router, for as many points as wanted. */
-export class CutBench {
+export class CutBench extends Cutter {
     /** How many commands the transaction has. */
     commands = 0;
     /** How many milliseconds it takes. */
@@ -51,7 +139,7 @@ export class CutBench {
     private old = "";
     private new = "";
 
-    constructor(private readonly lab: Lab, readonly scene: Scene) {}
+    constructor(lab: Lab, readonly scene: Scene) { super(lab); }
 
     async prepare(): Promise<void> {
         const { host, close } = this.router();
@@ -68,9 +156,7 @@ export class CutBench {
 
     async countCommands(): Promise<void> {
         const { host, close } = this.router();
-        await this.instrument(0, ":;");
-        await this.put(host, this.scene.to).finally(() => this.restoreTools());
-        this.commands = Number((await this.lab.router.sh(`cat ${COUNT}`)).stdout);
+        this.commands = await this.counted(() => this.put(host, this.scene.to));
         await this.put(host, this.scene.from);
         close();
     }
@@ -128,54 +214,27 @@ export class CutBench {
     }
 
     /** What the provider said in the end. */
-    private async cut({ cut, at }: Point): Promise<string> {
+    private async cut(point: Point): Promise<string> {
         const { host, close, kill } = this.router();
-        const strike = async (): Promise<void> => {
-            if (cut === "connection silent") {
-                await this.lab.relay.blackhole(true);
-                await new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
-                await this.lab.relay.blackhole(false);
-            } else if (cut === "provider killed") {
-                kill();
-                await this.lab.relay.cut();
-            } else if (KILLS[cut]) await this.lab.router.sh(`pkill -KILL -f '/run/nvi/[0-9a-f]*/${KILLS[cut]}' || :`);
-            else await this.lab.relay.cut();
-        };
+        const change = async (): Promise<string> => await outcomeOf(this.put(host, this.scene.to));
         try {
-            if (cut === "power cut") {
-                const change = outcomeOf(this.put(host, this.scene.to));
-                await new Promise((resolve) => setTimeout(resolve, (at / 100) * this.took));
+            if (point.cut === "power cut") {
+                const changing = change();
+                await new Promise((resolve) => setTimeout(resolve, (point.at / 100) * this.took));
                 kill();
                 await this.lab.powerOff();
                 await this.lab.powerOn();
-                return await change;
+                return await changing;
             }
-            if (cut === "connection reset at a byte") {
-                await this.lab.relay.cutAfter(at);
-                return await outcomeOf(this.put(host, this.scene.to));
-            }
-            if (at > this.commands) {
-                const apply = host.apply.bind(host);
-                host.apply = async (files) => {
-                    const applied = await apply(files);
-                    await strike();
-                    return applied;
-                };
-                return await outcomeOf(this.put(host, this.scene.to));
-            }
-            await this.instrument(at, `: >${GATE}.reached; until [ -e ${GATE} ]; do sleep 0.02; done;`);
-            const change = outcomeOf(this.put(host, this.scene.to));
-            const reached = until("the command", async () => (await this.lab.router.sh(`[ -e ${GATE}.reached ] && echo yes || :`)).stdout !== "", 30_000);
-            await Promise.race([reached, change]);
-            const striking = strike();
-            if (cut !== "connection silent") await striking;
-            await this.lab.router.sh(`: >${GATE}`);
-            await striking;
-            return await change;
+            if (point.cut === "connection reset at a byte" || point.at <= this.commands) return await this.during(point, change, kill);
+            const apply = host.apply.bind(host);
+            host.apply = async (files) => {
+                const applied = await apply(files);
+                await this.strike(point.cut, kill);
+                return applied;
+            };
+            return await change();
         } finally {
-            await this.lab.relay.blackhole(false);
-            await this.lab.relay.cutAfter(Number.MAX_SAFE_INTEGER);
-            await this.restoreTools();
             close();
         }
     }
@@ -197,46 +256,6 @@ export class CutBench {
     private async put(host: Router, object: DesiredObject | undefined): Promise<void> {
         if (object) await ensure(host, object, { known: true });
         else await remove(host, (this.scene.from ?? this.scene.to)!);
-    }
-
-    private async instrument(at: number, instead: string): Promise<void> {
-        await this.lab.router.sh(`rm -f ${COUNT} ${GATE} ${GATE}.reached; echo 0 >${COUNT}`);
-        for (const tool of TOOLS) {
-            await this.lab.fake(`/usr/sbin/${tool}`, `#!/bin/sh
-case " $* " in
-*" add "* | *" del "* | *" set "* | *" replace "* | *" append "* | " -f "*".nft " | *" delete table "*)
-    n=$(($(cat ${COUNT}) + 1)); echo $n >${COUNT}
-    [ $n -ne ${at} ] || { ${instead} } ;;
-esac
-exec /etc/ssh/lab/hidden/${tool} "$@"
-`);
-        }
-    }
-
-    private async restoreTools(): Promise<void> {
-        for (const tool of TOOLS) await this.lab.unhide(`/usr/sbin/${tool}`).catch(() => undefined);
-    }
-
-    private async peace(): Promise<void> {
-        const busy = async (): Promise<string> => (await this.lab.router.sh("pgrep -fa '/run/nvi/[0-9a-f]*/nvi' || :")).stdout;
-        await until("the router to be in peace", async () => (await busy()) === "", 30_000).catch(async (error: Error) => {
-            throw new Error(`${error.message}; there are still\n${await busy()}`);
-        });
-    }
-
-    private async dump(): Promise<string> {
-        await this.peace();
-        // When it was made is part of a manifest, and differs.
-        const manifests = await this.lab.router.sh("for file in /etc/nvi/objects/*/manifest; do [ ! -e $file ] || sed 's/,\"since\":[0-9]*//; s/^do\\t\\([0-9.]*\\)\\t[0-9]*/do \\1/' $file | sha256sum | sed \"s|-|$file|\"; done");
-        return `${(await this.lab.dump()).replace(/^(.* \/etc\/nvi\/objects\/\S+\/manifest .*) \w+$/gm, "$1")}\n== manifests\n${manifests.stdout}`;
-    }
-
-    /**
-     * The order of tables, and of rules of one priority that don't overlap, means nothing; what became of transactions is kept for a
-     * while; a kernel that was started anew has not yet loaded conntrack.
-     */
-    private difference(one: string, other: string): string[] {
-        return withoutHousekeeping(diffDumps(one, other)).filter((line) => !/^~|^. files: \w+ \/run\/|^. sysctls: net\.(netfilter\.)?nf_/.test(line));
     }
 }
 
