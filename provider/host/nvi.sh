@@ -1017,6 +1017,11 @@ recover() {
 		folder=${pending%/pending}
 		recover_object
 	done
+	# Cut off before anything was begun, or after all was done.
+	for left in "$ETC"/objects/*/undo; do
+		folder=${left%/undo}
+		[ ! -e "$left" ] || [ -e "$folder/pending" ] || drop_pending
+	done
 }
 
 recover_object() {

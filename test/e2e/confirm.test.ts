@@ -279,6 +279,16 @@ describe("what is to undo the change", () => {
         await remove(host, other);
     });
 
+    it("leaves no files where a restart came before it had anything to undo, or after", async () => {
+        const folder = "/etc/nvi/objects/two-stage-nat.office";
+        await lab.router.sh(`mkdir -p ${folder} && echo undo >${folder}/undo && echo half >${folder}/pending.new`);
+        const host = router();
+        const other: DesiredObject = { ...office, id: { kind: "two-stage-nat", name: "other" }, owner: "organization/nvi-test/prod/other", artifacts: [] };
+        await ensure(host, other);
+        expect((await lab.router.sh("ls /etc/nvi/objects")).stdout.trim()).toBe("two-stage-nat.other");
+        await remove(host, other);
+    });
+
     it("must be there before anything is changed", async () => {
         await lab.fake("/usr/bin/sleep", "#!/bin/sh\nexit 1\n");
         const error = await failure(ensure(router(), office)).finally(() => lab.unhide("/usr/bin/sleep"));

@@ -16,14 +16,14 @@ export function render(inputs: IngressMarkInputs): Desired {
     };
 }
 
-/** Until here the mark belongs to the user's own rules; what they left in it is dropped. */
+/**
+ * Until here the mark belongs to the user's own rules; what they left in it is dropped, also where the map does not know the NIC
+ * and the rule ends.
+ */
 function mark(inputs: IngressMarkInputs): Chain {
     const out = `oifname ${quote(inputs.interface)}`;
     const numbers = inputs.nics.map((nic) => `${quote(nic)} : ${hex(nicMark(nic))}`);
-    const rules: TableRule[] = [
-        { id: "clear", text: `${out} meta mark set 0x0` },
-        { id: "packet", text: `${out} meta mark set iifname map { ${numbers.join(", ")} }` },
-    ];
+    const rules: TableRule[] = [{ id: "packet", text: `${out} meta mark set 0x0 meta mark set iifname map { ${numbers.join(", ")} }` }];
     if (inputs.source === "connection") rules.push(...inputs.nics.map((nic) => fromConnection(inputs, nic, out)));
     return { name: "ingress", hook: `type filter hook postrouting priority ${LAST_BUT_ONE}`, rules };
 }

@@ -3,7 +3,6 @@ import { formatPorts, parseService, portCount } from "../../model/ports";
 import { ownAddress } from "../../syntax/own-address";
 import type { Chain, TableRule } from "../../syntax/artifact";
 import { quote, set } from "../../syntax/nft";
-import { farEnd } from "../interface/schema";
 import { asList, deviceOf, type Dnat, type NatStageInputs, type Snat, type Static, type Translation } from "./schema";
 import { errorMark, ipWord, ofFamily, passedText, rangeText } from "./words";
 
@@ -18,7 +17,7 @@ export function chains(inputs: NatStageInputs): Chain[] {
         // nft_flush_table): without translation there is no pass.
         { name: "passed", hook: "type filter hook postrouting priority 2147483647", rules: passed(inputs) },
         ...Object.keys(inputs.uplinks).map((name) => uplinkChain(name, inputs)),
-        { name: "guard", hook: "type filter hook prerouting priority mangle", rules: guard(inputs, all, uplinks) },
+        ...guard(inputs, uplinks),
         { name: "dstnat", hook: "type nat hook prerouting priority dstnat", rules: [{ id: "elsewhere", text: `iifname != ${all} return` }, ...inputs.translations.flatMap((one, i) => destination(one, `translations[${i}]`, inputs))] },
         { name: "srcnat", hook: "type nat hook postrouting priority srcnat", rules: srcnat(inputs) },
         { name: "errors", hook: "type route hook output priority mangle", rules: errors(inputs) },
@@ -37,21 +36,25 @@ function uplinkChain(name: string, inputs: NatStageInputs): Chain {
     return { name: `uplink_${name}`, rules };
 }
 
-/** Sources that nobody out there can have. The kernel itself refuses the first kind in IPv4 only. */
-function guard(inputs: NatStageInputs, all: string, uplinks: readonly string[]): TableRule[] {
-    const rules = [
-        // Each packet comes by twice; what stage 1 let in is not looked up again.
-        { id: "stage 2", text: `iifname ${quote(farEnd(inputs.interface, inputs.backend))} return` },
-        // The router hears its own broadcasts and multicasts on the NIC that they left by.
-        { id: "own source", text: `iifname ${all} fib saddr type local fib daddr type != { broadcast, multicast } drop` },
+/**
+ * Sources that nobody out there can have. The kernel itself refuses the first kind in IPv4 only. A NIC's name is looked at once:
+ * every packet comes by here, and in stage 2 once more.
+ */
+function guard(inputs: NatStageInputs, uplinks: readonly string[]): Chain[] {
+    // The router hears its own broadcasts and multicasts on the NIC that they left by.
+    const own = "fib saddr type local fib daddr type != { broadcast, multicast } drop";
+    const prefixes = FAMILIES.flatMap((family) => {
+        const some = insidePrefixes(inputs, family);
+        return some.length === 0 ? [] : [{ id: `inside source IPv${family}`, text: `${ipWord(family)} saddr ${set(some)} drop` }];
+    });
+    const outside = [{ id: "own source", text: own }, { id: "inside source", text: `fib saddr oifname ${nics(inputs.inside)} drop` }, ...prefixes];
+    const jumps = new Map([...inputs.inside.map((nic) => [nic, "from_inside"] as const), ...uplinks.map((nic) => [nic, "from_outside"] as const)]);
+    const verdicts = [...jumps].map(([nic, chain]) => `${quote(nic)} : jump ${chain}`);
+    return [
+        { name: "from_inside", rules: [{ id: "own source", text: own }] },
+        ...(uplinks.length === 0 ? [] : [{ name: "from_outside", rules: outside }]),
+        { name: "guard", hook: "type filter hook prerouting priority mangle", rules: [{ id: "sources", text: `iifname vmap { ${verdicts.join(", ")} }` }] },
     ];
-    if (uplinks.length === 0) return rules;
-    rules.push({ id: "inside source", text: `iifname ${nics(uplinks)} fib saddr oifname ${nics(inputs.inside)} drop` });
-    for (const family of FAMILIES) {
-        const prefixes = insidePrefixes(inputs, family);
-        if (prefixes.length > 0) rules.push({ id: `inside source IPv${family}`, text: `iifname ${nics(uplinks)} ${ipWord(family)} saddr ${set(prefixes)} drop` });
-    }
-    return rules;
 }
 
 /** Prefixes that are inside: listed ones, and those that translations speak of. */
@@ -120,8 +123,8 @@ function passed(inputs: NatStageInputs): TableRule[] {
     });
     const exempt = inputs.translations.flatMap((one, i) => (one.kind === "exempt" ? sourceRules(one, `translations[${i}]`, inside, inputs) : []));
     return [
-        mark,
         { id: "elsewhere", text: `oifname != ${quote(inputs.interface)} return` },
+        mark,
         { id: "translated", text: "ct status and snat != 0 return" },
         { id: "answers", text: "ct direction reply return" },
         ...neighbours, ...exempt, ...drops,
