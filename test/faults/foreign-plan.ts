@@ -3,7 +3,7 @@ import type { ResourceKind } from "../../provider/resources";
 import { CASES, KINDS, type Case } from "../e2e/cases";
 import { desiredOf } from "../e2e/drift-core";
 import { random as randomOf } from "../unit/model/random";
-import { DOINGS, type Doing } from "./foreign-world";
+import { DOINGS, rulesOf, type Doing } from "./foreign-world";
 
 /*
  * A sequence of operations, made of its number alone: what the objects are comes from the cases, which have every property of
@@ -66,7 +66,8 @@ export function planOf(seed: number, number: number): Plan {
     }
 
     function beside(object: DesiredObject): Operation[] {
-        return operations.some((one) => one.what === "beside" && keyOf(one.object) === keyOf(object)) ? [] : [{ what: "beside", object }];
+        const again = operations.some((one) => one.what === "beside" && keyOf(one.object) === keyOf(object));
+        return again || rulesOf(object).length === 0 ? [] : [{ what: "beside", object }];
     }
 
     /** With the NVI that it is for, most of the time; else it is refused, or not. */
@@ -112,5 +113,7 @@ export function describe({ operations, ...plan }: Plan): string {
 /** What a sample has to have one of. */
 export function features({ operations, ...plan }: Plan): string[] {
     const flags = (["overSsh", "closed", "leaves"] as const).filter((flag) => plan[flag]);
-    return [...flags, ...operations.map(({ what }) => what), ...operations.flatMap((one) => (one.what === "ensure" ? [one.object.id.kind] : []))];
+    const made = operations.flatMap((one) => (one.what === "ensure" ? [one.object.id.kind] : []));
+    const switched = plan.closed && made.some((kind) => kind === "two-stage-nat") ? ["forwarding is switched"] : [];
+    return [...flags, ...operations.map(({ what }) => what), ...made, ...switched];
 }

@@ -1,4 +1,5 @@
 import type { DesiredObject } from "../../provider/reconcile/desired";
+import type { Rule } from "../../provider/syntax/artifact";
 import { hasTokens } from "../../provider/reconcile/resolve";
 import { ruleCommand } from "../../provider/syntax/iproute";
 
@@ -193,14 +194,18 @@ export const DOINGS: readonly Doing[] = [
     { name: "an administrator sets sysctls", script: "sysctl -q -w net.ipv4.conf.lan0.send_redirects=1 net.ipv4.conf.wg0.rp_filter=2 net.ipv6.conf.lan0.hop_limit=63", undo: "sysctl -q -w net.ipv4.conf.lan0.send_redirects=0 net.ipv4.conf.wg0.rp_filter=0 net.ipv6.conf.lan0.hop_limit=64" },
 ];
 
-/** Somebody adds rules that differ from ours in the protocol, or in what they select. Two objects may have rules of one kind. */
+/** Rules that say themselves what they select. */
+export const rulesOf = ({ artifacts }: DesiredObject): Rule[] => artifacts.flatMap((one) => (one.kind === "rule" && !hasTokens([one]) ? [one] : []));
+
+/**
+ * Somebody adds rules that differ from ours in the protocol, or in what they select. As after a restart ours come behind: the
+ * first that a deletion means is somebody else's. Two objects may have rules of one kind, and an object may not be there.
+ */
 export function twins(object: DesiredObject): Doing {
-    const rules = object.artifacts.flatMap((one) => (one.kind === "rule" && !hasTokens([one]) ? [one] : []));
-    const commands = (verb: "add" | "del") => rules.flatMap((rule) => {
-        const same = ruleCommand(verb, rule).join(" ").replace(/ protocol \d+$/, " protocol 3");
+    const foreign = (verb: "add" | "del") => rulesOf(object).flatMap((rule) => {
         const other = `ip ${rule.family === 4 ? "-4" : "-6"} rule ${verb} priority ${rule.priority} oif wg0 lookup 4242 protocol 3`;
-        return [same, other];
+        return [`${ruleCommand(verb, rule).join(" ").replace(/ protocol \d+$/, " protocol 3")} || :`, `${other} || :`];
     });
-    const script = (verb: "add" | "del") => [...new Set(commands(verb))].map((command) => `${command} || :`).join("\n");
-    return { name: "somebody adds rules beside ours", script: script("add"), undo: script("del") };
+    const behind = rulesOf(object).map((rule) => `${ruleCommand("del", rule).join(" ")} && ${ruleCommand("add", rule).join(" ")} || :`);
+    return { name: "somebody adds rules beside ours", script: [...new Set(foreign("add")), ...behind].join("\n"), undo: [...new Set(foreign("del"))].join("\n") };
 }
