@@ -61,7 +61,8 @@ function seconds(text) {
 function summary() {
     /** @type {any[]} */
     const lines = existsSync(RESULTS) ? readFileSync(RESULTS, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
-    return [cutSummary(lines.filter((line) => "cut" in line)), foreignSummary(lines.filter((line) => "sequence" in line))].join("\n");
+    const sequences = lines.filter((line) => "sequence" in line);
+    return [cutSummary(lines.filter((line) => "cut" in line)), ...(sequences.length > 0 ? [foreignSummary(sequences)] : [])].join("\n");
 }
 
 /** @param {{ sequence: number, seed: number, of: number, tally?: Record<"done" | "refused" | "undone" | "others", number> }[]} all */
