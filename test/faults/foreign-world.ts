@@ -114,7 +114,7 @@ const RULES = [
     "pref 985 fwmark 0x80000/0xff0000 lookup main proto 3", "pref 900 l3mdev proto 2", "pref 991 iif lo fwmark 0x7e lookup 4242 proto 11", "pref 999 iif lan0 lookup 4242", "pref 1001 iif lan0 lookup 4242 proto 12",
     "pref 1099 fwmark 0x10000/0x10000 lookup 4242", "pref 1101 ipproto tcp dport 25 lookup 4300 proto 3", "pref 1500 iif nvi0p lookup 4300 proto 79", "pref 1899 iif vnet0 goto 32000", "pref 1951 iif isp1 lookup 4242 proto 78",
     "pref 2050 uidrange 100-200 lookup 4300", "pref 2099 tos 0x10 lookup 4300", "pref 5210 fwmark 0x80000/0xff0000 lookup main", "pref 5230 fwmark 0x40000/0xff0000 unreachable", "pref 5270 lookup 52",
-    "pref 32000 oif docker0 lookup 4242", "not fwmark 51820 table 51820", "table main suppress_prefixlength 0",
+    "pref 32000 oif docker0 lookup 4242", "pref 32765 not fwmark 51820 table 51820", "pref 32764 table main suppress_prefixlength 0",
 ];
 
 /** Nobody's links of ours: some names come near. */
@@ -140,7 +140,8 @@ ip route add default via 203.0.113.1 metric 500 proto dhcp; ip -6 route add defa
 ip route add 10.0.0.0/8 proto zebra via 10.0.0.5 metric 30; ip -6 route add unreachable 2001:db8:dead::/48 proto zebra
 ip -6 route add 2001:db8:99:2::/64 proto 186 nexthop via 2001:db8:1::1 dev isp1 nexthop via 2001:db8:2::1 dev isp2
 ip route add default dev wg0 table 51820; ip -6 route add default dev wg0 table 51820; ip route add 192.0.2.128/25 via 198.51.100.1 table 4242 proto 78
-for table in 4242 4300 7699 7100 7102 52; do ip route add default via 198.51.100.1 dev isp1 table $table proto 11; ip -6 route add default via 2001:db8:1::1 dev isp1 table $table proto 11; done
+ip route add 100.64.0.0/10 dev wg0 table 52; ip -6 route add fd7a:115c:a1e0::/48 dev wg0 table 52
+for table in 4242 4300 7699 7100 7102; do ip route add default via 198.51.100.1 dev isp1 table $table proto 11; ip -6 route add default via 2001:db8:1::1 dev isp1 table $table proto 11; done
 ip route add throw 192.0.2.0/24 table 4242; ip route add prohibit 198.18.0.0/15 table 4242 proto 188; ip route add default nhid 12 table 10000 proto zebra`;
 
 const NEIGHBOURS = `
@@ -188,7 +189,7 @@ export const DOINGS: readonly Doing[] = [
     { name: "somebody makes a table", script: nft("table inet late {\n chain c { type filter hook postrouting priority 2147483647; policy accept; counter; }\n}"), undo: "nft delete table inet late" },
     { name: "FRR moves a route", script: "ip route replace 192.0.2.128/26 nhid 11 proto ospf metric 110; ip nexthop replace id 10 via 198.51.100.3 dev isp1 protocol zebra", undo: "ip nexthop replace id 10 via 198.51.100.1 dev isp1 protocol zebra; ip route replace 192.0.2.128/26 nhid 10 proto ospf metric 110" },
     { name: "BIRD learns routes", script: "for n in 1 2 3 4; do ip route add 100.100.$n.0/24 via 203.0.113.1 proto bird metric 32; ip -6 route add 2001:db8:b1d:$n::/64 via 2001:db8:1::1 proto bird; done", undo: "for n in 1 2 3 4; do ip route del 100.100.$n.0/24 proto bird; ip -6 route del 2001:db8:b1d:$n::/64 proto bird; done" },
-    { name: "wg-quick goes down", script: "for f in -4 -6; do ip $f rule del not fwmark 51820 table 51820; ip $f rule del table main suppress_prefixlength 0; ip $f route flush table 51820; done", undo: "for f in -4 -6; do ip $f route add default dev wg0 table 51820; ip $f rule add not fwmark 51820 table 51820; ip $f rule add table main suppress_prefixlength 0; done" },
+    { name: "wg-quick goes down", script: "for f in -4 -6; do ip $f rule del not fwmark 51820 table 51820; ip $f rule del table main suppress_prefixlength 0; ip $f route flush table 51820; done", undo: "for f in -4 -6; do ip $f route add default dev wg0 table 51820; ip $f rule add pref 32764 table main suppress_prefixlength 0; ip $f rule add pref 32765 not fwmark 51820 table 51820; done" },
     { name: "a VRF comes", script: "for f in -4 -6; do ip $f rule add pref 1000 l3mdev proto 2; done", undo: "for f in -4 -6; do ip $f rule del pref 1000 l3mdev; done" },
     { name: "a NIC gets an address", script: "ip address add 198.51.100.11/28 dev isp1; ip address add 2001:db8:a::77/64 dev lan0 nodad; ip neigh replace 10.0.0.200 lladdr 02:00:00:00:02:01 dev lan0 nud permanent", undo: "ip address del 198.51.100.11/28 dev isp1; ip address del 2001:db8:a::77/64 dev lan0; ip neigh replace 10.0.0.200 lladdr 02:00:00:00:02:00 dev lan0 nud permanent protocol zebra" },
     { name: "an administrator sets sysctls", script: "sysctl -q -w net.ipv4.conf.lan0.send_redirects=1 net.ipv4.conf.wg0.rp_filter=2 net.ipv6.conf.lan0.hop_limit=63", undo: "sysctl -q -w net.ipv4.conf.lan0.send_redirects=0 net.ipv4.conf.wg0.rp_filter=0 net.ipv6.conf.lan0.hop_limit=64" },
