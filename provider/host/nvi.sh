@@ -191,11 +191,10 @@ objects() {
 
 sysctls() {
 	requested sysctl /proc/sys || return
-	# What the kernel changes by itself when forwarding is switched.
-	for file in /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/conf/all/accept_redirects \
-		/proc/sys/net/ipv6/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra; do
-		[ -e "$file" ] && printf '%s\t%s\n' "${file#/proc/sys/}" "$(cat "$file")"
-	done
+	# What the kernel changes by itself when forwarding is switched. One process for all: a router may have hundreds of NICs,
+	# and some may go while it looks.
+	grep -sH '' /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/conf/all/accept_redirects \
+		/proc/sys/net/ipv6/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra | sed "s|^/proc/sys/||; s/:/$TAB/"
 	return 0
 }
 

@@ -1,7 +1,8 @@
 // @ts-check
-// What `npm run faults` runs: things that end in the middle of transactions, at every point of every one.
+// What `npm run faults` runs: things that end in the middle of transactions, at every point of every one, and what takes long
+// besides: sequences of operations beside what others have on the router, two stacks at once, a thousand changes.
 //
-//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [cuts] [engine] [neighbours] [soak] [power]
+//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [cuts] [engine] [foreign] [neighbours] [soak] [power]
 //
 // Each part has its share of the budget; power cuts are those of an emulated router. The order is the seed's. What was done is kept in test/faults/results.jsonl, so that a next run goes on; `--fresh` forgets it.
 import { existsSync, readFileSync, rmSync } from "node:fs";
@@ -19,7 +20,7 @@ import { vitest } from "../tools/vitest.mjs";
 import { ensureImage, VM_TOOLS } from "../vm/image.mjs";
 
 /** Of each there is a test file, and a project of vitest. */
-const PARTS = ["cuts", "engine", "neighbours", "soak", "power"];
+const PARTS = ["cuts", "engine", "foreign", "neighbours", "soak", "power"];
 const RESULTS = join(root, "test", "faults", "results.jsonl");
 const progress = createProgress(process.stdout);
 
@@ -58,8 +59,27 @@ function seconds(text) {
 }
 
 function summary() {
-    /** @type {{ scene: string, cut: string, of: number, ended: "old" | "new" | "neither" }[]} */
-    const results = existsSync(RESULTS) ? readFileSync(RESULTS, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
+    /** @type {any[]} */
+    const lines = existsSync(RESULTS) ? readFileSync(RESULTS, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
+    const sequences = lines.filter((line) => "sequence" in line);
+    return [cutSummary(lines.filter((line) => "cut" in line)), ...(sequences.length > 0 ? [foreignSummary(sequences)] : [])].join("\n");
+}
+
+/** @param {{ sequence: number, seed: number, of: number, tally?: Record<"done" | "refused" | "undone" | "others", number> }[]} all */
+function foreignSummary(all) {
+    // One that failed may have been run again.
+    const last = [...new Map(all.map((one) => [`${one.seed} ${one.sequence}`, one])).values()];
+    const sum = (/** @type {"done" | "refused" | "undone" | "others"} */ what) => last.reduce((count, { tally }) => count + (tally?.[what] ?? 0), 0);
+    const failed = last.filter(({ tally }) => !tally).length;
+    const of = last[0]?.of ?? 0;
+    return [
+        `  ${last.length} of ${of} sequences beside what others have on the router, ${failed} of which failed`,
+        `  ${sum("done")} operations in them were done, ${sum("undone")} undone, ${sum("refused")} refused; ${sum("others")} times others changed something of their own in between`,
+    ].join("\n");
+}
+
+/** @param {{ scene: string, cut: string, of: number, ended: "old" | "new" | "neither" }[]} results */
+function cutSummary(results) {
     const cuts = [...new Set(results.map(({ cut }) => cut))].sort();
     const count = (/** @type {typeof results} */ some, /** @type {string} */ ended) => `${some.filter((one) => one.ended === ended).length}`;
     const row = (/** @type {string} */ name, /** @type {typeof results} */ some) => [name, `${some.length}`, count(some, "old"), count(some, "new"), count(some, "neither")];

@@ -1,5 +1,6 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import type { Point, Result } from "./cuts";
+import type { Tally } from "./foreign";
 
 /* What `npm run faults` says and keeps: see main.mjs. */
 
@@ -10,8 +11,8 @@ export const seed = Number(NVI_FAULTS_SEED);
 export const deadline = NVI_FAULTS_BUDGET === "0" ? Infinity : Date.now() + Number(NVI_FAULTS_BUDGET) * 1000;
 
 const keyOf = ({ scene, cut, at }: Point): string => `${scene} ${cut} ${at}`;
-const lines = file && existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
-const done = new Set(lines.map((line) => keyOf(JSON.parse(line) as Point)));
+const lines = file && existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Point | Sequence) : [];
+const done = new Set(lines.flatMap((line) => ("cut" in line ? [keyOf(line)] : [])));
 
 /** Whether an earlier run has been there. */
 export const isDone = (point: Point): boolean => done.has(keyOf(point));
@@ -20,4 +21,19 @@ export const isDone = (point: Point): boolean => done.has(keyOf(point));
 export function record(result: Result, of: number): Result {
     if (file) appendFileSync(file, `${JSON.stringify({ ...result, of, seed })}\n`);
     return result;
+}
+
+/** A sequence of operations beside what others have on the router; without a tally it failed. */
+interface Sequence {
+    sequence: number;
+    tally?: Tally;
+    of: number;
+    seed: number;
+}
+
+/** Those of this seed that went well; a failed one is tried again. */
+export const sequencesDone = (): Set<number> => new Set(lines.flatMap((line) => ("sequence" in line && line.seed === seed && line.tally ? [line.sequence] : [])));
+
+export function recordSequence(sequence: number, tally: Tally | undefined, of: number): void {
+    if (file) appendFileSync(file, `${JSON.stringify({ sequence, tally, of, seed } satisfies Sequence)}\n`);
 }

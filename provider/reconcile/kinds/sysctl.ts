@@ -46,7 +46,7 @@ export const sysctlKind: Kind<Sysctl> = {
         const before = saved[sysctl.path];
         // What was set by hand since then is not ours to undo, unless it is what we set.
         if (before === undefined || before === now || now !== sysctl.value) return [];
-        return step([["put", sysctl.path, before], ...restoreSideEffects(sysctl.path, saved)]);
+        return step([["put", sysctl.path, before], ...restoreSideEffects(sysctl.path, unlessChanged(saved, snapshot))]);
     },
 };
 
@@ -87,6 +87,15 @@ function restoreSideEffects(path: string, values: Readonly<Record<string, string
     // An interface's accept_ra was raised to 2 for as long as we forward.
     const accepts = path === IPV6_FORWARD ? Object.entries(values).filter(([key]) => ACCEPT_RA.test(key)) : [];
     return [...effects, ...accepts].map(([key, value]) => ["put-if-there", key, value]);
+}
+
+/** What a switch of forwarding has made of a sysctl stands until somebody sets it by hand: their value comes back then, not the one from before. */
+function unlessChanged(saved: Readonly<Record<string, string>>, { sysctls }: Snapshot): Record<string, string> {
+    const made = (path: string) => (ACCEPT_RA.test(path) ? "2" : path.endsWith("/accept_redirects") ? "0" : "1");
+    return Object.fromEntries(Object.entries(saved).map(([path, before]) => {
+        const now = sysctls.get(path) ?? made(path);
+        return [path, now === made(path) ? before : now];
+    }));
 }
 
 const ACCEPT_RA = /^net\/ipv6\/conf\/[^/]+\/accept_ra$/;

@@ -92,6 +92,15 @@ describe("forwarding", () => {
         expect(done(sysctlKind.remove(ipv4, off))).toEqual(["put net/ipv4/ip_forward 0", "put-if-there net/ipv4/conf/lan0/forwarding 1", "put-if-there net/ipv4/conf/all/accept_redirects 1"]);
     });
 
+    it("leaves a NIC's own switch as somebody has set it since", () => {
+        const before = { "net/ipv4/ip_forward": "0", "net/ipv4/conf/lan0/forwarding": "1", "net/ipv4/conf/all/accept_redirects": "1" };
+        const on = context({ sysctls: values(before) });
+        sysctlKind.ensure(ipv4, on);
+        const since = { "net/ipv4/ip_forward": "1", "net/ipv4/conf/lan0/forwarding": "0", "net/ipv4/conf/all/accept_redirects": "0" };
+        const off = context({ sysctls: values(since) }, { saved: on.saved });
+        expect(done(sysctlKind.remove(ipv4, off))).toEqual(["put net/ipv4/ip_forward 0", "put-if-there net/ipv4/conf/lan0/forwarding 0", "put-if-there net/ipv4/conf/all/accept_redirects 1"]);
+    });
+
     it("raises accept_ra first where the default route is advertised, and lowers it again", () => {
         const sysctls = { "net/ipv6/conf/all/forwarding": "0", "net/ipv6/conf/isp1/accept_ra": "1", "net/ipv6/conf/lan0/accept_ra": "1" };
         const on = context({ sysctls: values(sysctls), advertised: ["isp1"] });

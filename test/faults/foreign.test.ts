@@ -1,0 +1,41 @@
+import { availableParallelism } from "node:os";
+import { expect, it } from "vitest";
+import { figure } from "../lab/figure";
+import { ForeignBench } from "./foreign";
+import { deadline, recordSequence, seed, sequencesDone } from "./results";
+
+/** Sequences in all, and those that fail before it is given up. */
+const [ALL, MOST_FAILURES] = [10_000, 5];
+/** Routers side by side: much of a transaction is waiting. */
+const ROUTERS = Math.min(2, availableParallelism());
+const EVERY = 100;
+
+it("leaves all that others have on the router as it is, byte for byte", async () => {
+    const before = sequencesDone();
+    const left = Array.from({ length: ALL }, (_, i) => i + 1).filter((number) => !before.has(number));
+    const failures: string[] = [];
+    const since = performance.now();
+    let count = 0;
+    const work = async (): Promise<void> => {
+        let bench = await ForeignBench.start();
+        try {
+            while (left.length > 0 && Date.now() < deadline && failures.length < MOST_FAILURES) {
+                const number = left.shift()!;
+                try {
+                    recordSequence(number, (await bench.run(seed, number)).tally, ALL);
+                } catch (error) {
+                    failures.push((error as Error).message);
+                    recordSequence(number, undefined, ALL);
+                    await bench.stop();
+                    bench = await ForeignBench.start();
+                }
+                if (++count % EVERY === 0) figure(`${count} sequences, ${((performance.now() - since) / 1000 / count).toFixed(1)} s each`);
+            }
+        } finally {
+            await bench.stop();
+        }
+    };
+    await Promise.all(Array.from({ length: ROUTERS }, work));
+    figure(`${count} sequences in ${Math.round((performance.now() - since) / 1000)} s, ${before.size + count} of ${ALL} in all`);
+    expect(failures).toEqual([]);
+});
