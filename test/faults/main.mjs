@@ -1,7 +1,7 @@
 // @ts-check
-// What `npm run faults` runs: things that end in the middle of transactions, at every point of every one.
+// What `npm run faults` runs: things that end in the middle of transactions, at every point of every one, and inputs that nobody thought of.
 //
-//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [cuts] [neighbours] [soak] [power]
+//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [inputs] [cuts] [neighbours] [soak] [power]
 //
 // Each part has its share of the budget; power cuts are those of an emulated router. The order is the seed's. What was done is kept in test/faults/results.jsonl, so that a next run goes on; `--fresh` forgets it.
 import { existsSync, readFileSync, rmSync } from "node:fs";
@@ -19,7 +19,7 @@ import { vitest } from "../tools/vitest.mjs";
 import { ensureImage, VM_TOOLS } from "../vm/image.mjs";
 
 /** Of each there is a test file, and a project of vitest. */
-const PARTS = ["cuts", "neighbours", "soak", "power"];
+const PARTS = ["inputs", "cuts", "neighbours", "soak", "power"];
 const RESULTS = join(root, "test", "faults", "results.jsonl");
 const progress = createProgress(process.stdout);
 
@@ -58,8 +58,22 @@ function seconds(text) {
 }
 
 function summary() {
-    /** @type {{ scene: string, cut: string, of: number, ended: "old" | "new" | "neither" }[]} */
-    const results = existsSync(RESULTS) ? readFileSync(RESULTS, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
+    /** @type {any[]} */
+    const lines = existsSync(RESULTS) ? readFileSync(RESULTS, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
+    return [...interruptions(lines.filter(({ part }) => part === undefined)), ...generatedInputs(lines.filter(({ part }) => part === "inputs"))].join("\n");
+}
+
+/** @param {{ seed: number, inputs: number, taken: number, sent: number, spoilt: number, tools: number, failures: number }[]} turns */
+function generatedInputs(turns) {
+    return [...new Set(turns.map(({ seed }) => seed))].map((seed) => {
+        const sum = (/** @type {"inputs" | "taken" | "sent" | "spoilt" | "tools" | "failures"} */ what) => turns.filter((turn) => turn.seed === seed).reduce((all, turn) => all + turn[what], 0);
+        return `\n  ${sum("inputs")} of 100000 generated inputs (seed ${seed}): ${sum("taken")} pass the check, the others were refused with reasons; a router would get ${sum("sent")} of them, a real shell, nft and ip had ${sum("tools")}; ${sum("spoilt")} spoilt answers; ${sum("failures")} failures`;
+    });
+}
+
+/** @param {{ scene: string, cut: string, of: number, ended: "old" | "new" | "neither" }[]} results */
+function interruptions(results) {
+    if (results.length === 0) return [];
     const cuts = [...new Set(results.map(({ cut }) => cut))].sort();
     const count = (/** @type {typeof results} */ some, /** @type {string} */ ended) => `${some.filter((one) => one.ended === ended).length}`;
     const row = (/** @type {string} */ name, /** @type {typeof results} */ some) => [name, `${some.length}`, count(some, "old"), count(some, "new"), count(some, "neither")];
@@ -70,5 +84,5 @@ function summary() {
         table(["what happened", "runs", "old version", "new version", "neither"], [...cuts.map((cut) => row(cut, results.filter((one) => one.cut === cut))), row("in all", results)]),
         "",
         `  ${results.length} of ${points} points of ${scenes.size} transactions; each was then repeated plainly, and brought the new version`,
-    ].join("\n");
+    ];
 }

@@ -12,6 +12,7 @@ export const deadline = NVI_FAULTS_BUDGET === "0" ? Infinity : Date.now() + Numb
 const keyOf = ({ scene, cut, at }: Point): string => `${scene} ${cut} ${at}`;
 const lines = file && existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
 const done = new Set(lines.map((line) => keyOf(JSON.parse(line) as Point)));
+const tried = new Set(lines.map((line) => JSON.parse(line) as InputsResult & { part?: string; seed: number }).filter((one) => one.part === "inputs" && one.seed === seed).map(({ first }) => first));
 
 /** Whether an earlier run has been there. */
 export const isDone = (point: Point): boolean => done.has(keyOf(point));
@@ -20,4 +21,26 @@ export const isDone = (point: Point): boolean => done.has(keyOf(point));
 export function record(result: Result, of: number): Result {
     if (file) appendFileSync(file, `${JSON.stringify({ ...result, of, seed })}\n`);
     return result;
+}
+
+/** What became of generated inputs, from the number `first` on. */
+export interface InputsResult {
+    first: number;
+    inputs: number;
+    /** Those that pass the check. */
+    taken: number;
+    /** Those of which something goes to a router that has nothing of ours. */
+    sent: number;
+    /** Answers of a router that were spoilt. */
+    spoilt: number;
+    /** Those that a real shell, nft and ip had. */
+    tools: number;
+    failures: number;
+}
+
+/** Whether an earlier run has been there, with the same seed. */
+export const isTried = (first: number): boolean => tried.has(first);
+
+export function recordInputs(result: InputsResult): void {
+    if (file) appendFileSync(file, `${JSON.stringify({ part: "inputs", seed, ...result })}\n`);
 }
