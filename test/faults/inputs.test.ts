@@ -11,6 +11,7 @@ import { refusedByTools } from "./tools";
 /* Generated inputs through check, render, the plan and the parsers; of those that a router would get, some of each thousand through a real shell, nft and ip. */
 
 const [ALL, TURN, THROUGH_TOOLS] = [100_000, 1000, 50];
+const SHELLS = [["sh"], ["busybox", "sh"]];
 /** How many answers of a router are spoilt in each turn, nine times each. */
 const SPOILT = 30;
 
@@ -34,7 +35,7 @@ it("any inputs are refused with reasons, or taken by the shell, nft and ip of a 
         }
         for (const [i, one] of sent.slice(0, SPOILT).entries()) await examineCorrupted(one, random(first + i)).catch((error: unknown) => said.push(reasonOf(error)));
         const some = sent.slice(0, THROUGH_TOOLS);
-        said.push(...await misreadByShell(some), ...await refusedByTools(some));
+        said.push(...await misreadByShell(some, SHELLS[(first / TURN) % SHELLS.length]), ...await refusedByTools(some));
         recordInputs({ first, inputs: TURN, taken, sent: sent.length, spoilt: 9 * Math.min(SPOILT, sent.length), tools: some.length, failures: said.length });
         figure(`inputs ${first} to ${first + TURN - 1}: ${taken} pass the check, a router would get ${sent.length}, of which shell, nft and ip had ${some.length}; ${said.length} failures`);
         for (const one of said) figure(one.slice(0, 3000));
