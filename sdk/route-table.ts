@@ -8,7 +8,7 @@ export interface NextHopArgs {
     via?: pulumi.Input<string>;
     /** The network interface. */
     device?: pulumi.Input<string>;
-    /** Take the gateway for a neighbour on the device, whatever the prefixes there are. @default false */
+    /** Take the gateway (`via`) for a neighbour on the device, whatever the prefixes there are. @default false */
     onlink?: pulumi.Input<boolean>;
 }
 
@@ -17,7 +17,7 @@ export interface RouteArgs extends NextHopArgs {
     to: pulumi.Input<string>;
     /** `blackhole` drops in silence, `unreachable` tells the sender. @default "unicast" */
     type?: pulumi.Input<"unicast" | "blackhole" | "unreachable">;
-    /** Several next hops in the place of one; flows are spread over them by weight, 1 to 256, 1 where not given. */
+    /** Several next hops in the place of one; flows are spread over them by weight, 1 to 256, 1 where not given. In IPv6 each has `via`. */
     nextHops?: pulumi.Input<pulumi.Input<NextHopArgs & { weight?: pulumi.Input<number> }>[]>;
     /** The lower wins. @default the kernel's: 0 for IPv4, 1024 for IPv6 */
     metric?: pulumi.Input<number>;

@@ -69,7 +69,7 @@ export type TranslationArgs = SnatArgs | DnatArgs | StaticArgs | ExemptArgs;
 
 /** An uplink, as far as stage 1 is concerned. */
 export interface UplinkArgs {
-    /** Its NIC. @default the uplink's name */
+    /** Its NIC; a name of more than 15 characters is no NIC's. @default the uplink's name */
     device?: pulumi.Input<string>;
     /**
      * Its own addresses, either family; the first of each is what sources are translated to.

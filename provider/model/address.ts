@@ -72,6 +72,18 @@ export function formatRange(range: Range): string {
     return range.first === range.last ? first : `${first}-${formatAddress(range.family, range.last)}`;
 }
 
+/** Nobody is reached by way of these: "this host", loopback, multicast and broadcast. */
+const NO_NEXT_HOP = ["0.0.0.0", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::/127", "ff00::/8"].map((text) => parsePrefix(text) as Range);
+
+/** Whether an address can be that of a router or a host next to us. */
+export function isNextHop(text: string): boolean {
+    const range = parsePrefix(text);
+    return typeof range !== "string" && !NO_NEXT_HOP.some((one) => contains(one, range));
+}
+
+/** Whether an address means nothing without the link that it is on (RFC 4291, section 2.5.6). */
+export const isLinkLocal6 = (text: string): boolean => familyOf(text) === 6 && contains(parsePrefix("fe80::/10") as Range, parsePrefix(text) as Range);
+
 export function overlaps(a: Range, b: Range): boolean {
     return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }

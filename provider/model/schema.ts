@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseAddress, parsePrefix, parseRange } from "./address";
+import { isNextHop, parseAddress, parsePrefix, parseRange } from "./address";
 import type { Fault } from "./fault";
 import { interfaceNameFault, objectNameFault } from "./names";
 import { parseService } from "./ports";
@@ -22,6 +22,8 @@ const reasonOf = (result: unknown): string | undefined => (typeof result === "st
 export const interfaceName = (...examples: string[]) => leaf(interfaceNameFault, examples);
 export const objectName = () => leaf(objectNameFault, ["main", "branch-7"]);
 export const address = (...examples: string[]) => leaf((text) => (parseAddress(text) ? undefined : "is not an IPv4 or IPv6 address"), examples);
+/** Of a gateway: one that the kernel sends packets to. */
+export const gateway = (...examples: string[]) => leaf((text) => (!parseAddress(text) ? "is not an IPv4 or IPv6 address" : isNextHop(text) ? undefined : "is no address of a gateway"), examples);
 export const prefix = (...examples: string[]) => leaf((text) => reasonOf(parsePrefix(text)), examples);
 export const range = (...examples: string[]) => leaf((text) => reasonOf(parseRange(text)), examples);
 export const service = (...examples: string[]) => leaf((text) => reasonOf(parseService(text)), examples);
@@ -60,12 +62,23 @@ export interface Checked<T> {
 /** Checks inputs against a schema. All faults are found at once; unknown values fit everywhere. */
 export function checkAgainst<T>(schema: z.ZodType<T>, inputs: unknown): Checked<T> {
     const unknowns = unknownPaths(inputs);
+    const unheard = prototypePaths(inputs);
     const pruned = without(inputs, unknowns);
     const result = schema.safeParse(pruned);
-    if (result.success && unknowns.length === 0) return { faults: [], known: result.data as Partially<T>, value: result.data };
-    const faults = result.success ? [] : result.error.issues.flatMap((issue) => toFaults(issue, [], inputs)).filter((fault) => !concerns(fault, unknowns));
+    if (result.success && unknowns.length === 0 && unheard.length === 0) return { faults: [], known: result.data as Partially<T>, value: result.data };
+    const issues = result.success ? [] : result.error.issues;
+    const faults = [...issues.flatMap((issue) => toFaults(issue, [], inputs)).filter((fault) => !concerns(fault, unknowns)), ...unheard.map((path) => ({ path, reason: NO_PROPERTY }))];
     const known = without(pruned, faults.map((fault) => fault.path)) as Partially<T>;
     return { faults, known: withDefaults(schema, known) };
+}
+
+const NO_PROPERTY = "is no property here";
+
+/** The one key that records and objects of zod pass over in silence, with whatever it has. */
+function prototypePaths(value: unknown, path: Fault["path"] = []): Fault["path"][] {
+    if (value === null || typeof value !== "object") return [];
+    const entries = Array.isArray(value) ? value.map((item, i) => [i, item] as const) : Object.entries(value);
+    return entries.flatMap(([key, item]) => (key === "__proto__" ? [[...path, key]] : prototypePaths(item, [...path, key])));
 }
 
 /** What was left out has its default, whatever is wrong elsewhere: checks across fields want to know. */
@@ -80,7 +93,7 @@ type Issue = z.core.$ZodIssue;
 
 function toFaults(issue: Issue, above: PropertyKey[], inputs: unknown): Fault[] {
     const path = [...above, ...issue.path] as (string | number)[];
-    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => ({ path: [...path, key], reason: "is no property here" }));
+    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => ({ path: [...path, key], reason: NO_PROPERTY }));
     if (issue.code === "invalid_union") return unionFaults(issue, path, inputs);
     if (issue.code === "invalid_key") return issue.issues.map((inner) => ({ path, reason: inner.message }));
     const missing = issue.code === "invalid_type" && valueAt(inputs, path) === undefined;

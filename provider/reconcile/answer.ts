@@ -207,12 +207,19 @@ function parseObjects(text: string): StoredObject[] {
     const objects = new Map<string, StoredObject>();
     for (const line of text.split("\n").filter(Boolean)) {
         const [state, key, ...json] = line.split("\t") as [string, string, ...string[]];
-        const manifest = JSON.parse(json.join("\t")) as Manifest;
+        const manifest = parseManifest(json.join("\t"));
         // The script lists the manifest of an object before what is pending on it.
         const applied = objects.get(key);
         objects.set(key, applied ? withPending(applied, manifest) : { key, manifest, pending: state === "pending" });
     }
     return [...objects.values()];
+}
+
+function parseManifest(text: string): Manifest {
+    const { artifacts, owner, object, saved } = (JSON.parse(text) ?? {}) as Partial<Manifest>;
+    const isWhole = typeof owner === "string" && typeof object === "string" && typeof saved === "object" && saved !== null && Array.isArray(artifacts) && artifacts.every((one: unknown) => typeof (one as Json | null)?.kind === "string");
+    if (!isWhole) throw new Error("an object's manifest is none");
+    return JSON.parse(text) as Manifest;
 }
 
 /** A transaction that didn't end may have made any part of what it was to make: all of that is the object's too. */

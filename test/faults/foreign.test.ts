@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { expect, it } from "vitest";
 import { figure } from "../lab/figure";
 import { ForeignBench } from "./foreign";
-import { deadline, recordSequence, seed, sequencesDone } from "./results";
+import { deadline, keep, seed, sequencesDone } from "./results";
 
 /** Sequences in all, and those that fail before it is given up. */
 const [ALL, MOST_FAILURES] = [10_000, 5];
@@ -22,10 +22,10 @@ it("leaves all that others have on the router as it is, byte for byte", async ()
             while (left.length > 0 && Date.now() < deadline && failures.length < MOST_FAILURES) {
                 const number = left.shift()!;
                 try {
-                    recordSequence(number, (await bench.run(seed, number)).tally, ALL);
+                    keep("sequence", { sequence: number, tally: (await bench.run(seed, number)).tally, of: ALL });
                 } catch (error) {
                     failures.push((error as Error).message);
-                    recordSequence(number, undefined, ALL);
+                    keep("sequence", { sequence: number, of: ALL });
                     await bench.stop();
                     bench = await ForeignBench.start();
                 }

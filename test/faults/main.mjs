@@ -1,8 +1,8 @@
 // @ts-check
 // What `npm run faults` runs: things that end in the middle of transactions, at every point of every one, and what takes long
-// besides: sequences of operations beside what others have on the router, two stacks at once, a thousand changes.
+// besides: inputs that nobody thought of, sequences of operations beside what others have on the router, two stacks at once, a thousand changes.
 //
-//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [cuts] [engine] [foreign] [neighbours] [soak] [power]
+//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [inputs] [cuts] [engine] [foreign] [neighbours] [soak] [power]
 //
 // Each part has its share of the budget; power cuts are those of an emulated router. The order is the seed's. What was done is kept in test/faults/results.jsonl, so that a next run goes on; `--fresh` forgets it.
 import { existsSync, readFileSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ import { vitest } from "../tools/vitest.mjs";
 import { ensureImage, VM_TOOLS } from "../vm/image.mjs";
 
 /** Of each there is a test file, and a project of vitest. */
-const PARTS = ["cuts", "engine", "foreign", "neighbours", "soak", "power"];
+const PARTS = ["inputs", "cuts", "engine", "foreign", "neighbours", "soak", "power"];
 const RESULTS = join(root, "test", "faults", "results.jsonl");
 const progress = createProgress(process.stdout);
 
@@ -61,34 +61,59 @@ function seconds(text) {
 function summary() {
     /** @type {any[]} */
     const lines = existsSync(RESULTS) ? readFileSync(RESULTS, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
-    const sequences = lines.filter((line) => "sequence" in line);
-    return [cutSummary(lines.filter((line) => "cut" in line)), ...(sequences.length > 0 ? [foreignSummary(sequences)] : [])].join("\n");
+    const of = (/** @type {string} */ kind) => lines.filter((line) => line.kind === kind);
+    const said = [...points(of("point")), ...inputs(of("inputs")), ...sequences(of("sequence")), ...rounds(of("round")), ...soaks(of("soak"))];
+    return said.length === 0 ? "nothing was run" : `\n${said.join("\n")}`;
 }
 
-/** @param {{ sequence: number, seed: number, of: number, tally?: Record<"done" | "refused" | "undone" | "others", number> }[]} all */
-function foreignSummary(all) {
-    // One that failed may have been run again.
-    const last = [...new Map(all.map((one) => [`${one.seed} ${one.sequence}`, one])).values()];
-    const sum = (/** @type {"done" | "refused" | "undone" | "others"} */ what) => last.reduce((count, { tally }) => count + (tally?.[what] ?? 0), 0);
-    const failed = last.filter(({ tally }) => !tally).length;
-    const of = last[0]?.of ?? 0;
-    return [
-        `  ${last.length} of ${of} sequences beside what others have on the router, ${failed} of which failed`,
-        `  ${sum("done")} operations in them were done, ${sum("undone")} undone, ${sum("refused")} refused; ${sum("others")} times others changed something of their own in between`,
-    ].join("\n");
+/** The last that is known of each: one that failed may have been run again. @template T @param {T[]} all @param {(one: T) => string} keyOf @returns {T[]} */
+function last(all, keyOf) {
+    return [...new Map(all.map((one) => [keyOf(one), one])).values()];
 }
 
-/** @param {{ scene: string, cut: string, of: number, ended: "old" | "new" | "neither" }[]} results */
-function cutSummary(results) {
+/** @param {{ scene: string, cut: string, at: number, of: number, ended: "old" | "new" | "neither" }[]} all */
+function points(all) {
+    if (all.length === 0) return [];
+    const results = last(all, ({ scene, cut, at }) => `${scene} ${cut} ${at}`);
     const cuts = [...new Set(results.map(({ cut }) => cut))].sort();
     const count = (/** @type {typeof results} */ some, /** @type {string} */ ended) => `${some.filter((one) => one.ended === ended).length}`;
     const row = (/** @type {string} */ name, /** @type {typeof results} */ some) => [name, `${some.length}`, count(some, "old"), count(some, "new"), count(some, "neither")];
     const scenes = new Set(results.map(({ scene }) => scene));
-    const points = [...new Map(results.map(({ scene, cut, of }) => [`${scene} ${cut === "power cut"}`, of])).values()].reduce((sum, of) => sum + of, 0);
+    const sum = last(results, ({ scene, cut }) => `${scene} ${cut === "power cut"}`).reduce((sum, one) => sum + one.of, 0);
     return [
-        "",
         table(["what happened", "runs", "old version", "new version", "neither"], [...cuts.map((cut) => row(cut, results.filter((one) => one.cut === cut))), row("in all", results)]),
-        "",
-        `  ${results.length} of ${points} points of ${scenes.size} transactions; each, but nine of ten power cuts, was then repeated plainly, and brought the new version`,
-    ].join("\n");
+        `\n  ${results.length} of ${sum} points of ${scenes.size} transactions; each, but nine of ten power cuts, was then repeated plainly, and brought the new version`,
+    ];
+}
+
+/** @param {{ seed: number, first: number, inputs: number, of: number, taken: number, sent: number, spoilt: number, tools: number, failures: number }[]} all */
+function inputs(all) {
+    const turns = last(all, ({ seed, first }) => `${seed} ${first}`);
+    return [...new Set(turns.map(({ seed }) => seed))].map((seed) => {
+        const own = turns.filter((turn) => turn.seed === seed);
+        const sum = (/** @type {"inputs" | "taken" | "sent" | "spoilt" | "tools" | "failures"} */ what) => own.reduce((all, turn) => all + turn[what], 0);
+        return `  ${sum("inputs")} of ${own[0]?.of} generated inputs (seed ${seed}): ${sum("taken")} pass the check, the others were refused with reasons; a router would get ${sum("sent")} of them, a real shell, nft and ip had ${sum("tools")}; ${sum("spoilt")} spoilt answers; ${sum("failures")} failures`;
+    });
+}
+
+/** @param {{ sequence: number, seed: number, of: number, tally?: Record<"done" | "refused" | "undone" | "others", number> }[]} all */
+function sequences(all) {
+    if (all.length === 0) return [];
+    const each = last(all, ({ seed, sequence }) => `${seed} ${sequence}`);
+    const sum = (/** @type {"done" | "refused" | "undone" | "others"} */ what) => each.reduce((count, { tally }) => count + (tally?.[what] ?? 0), 0);
+    return [
+        `  ${each.length} of ${each[0]?.of} sequences beside what others have on the router, ${each.filter(({ tally }) => !tally).length} of which failed: ` +
+            `${sum("done")} operations were done, ${sum("undone")} undone, ${sum("refused")} refused; ${sum("others")} times others changed something of their own in between`,
+    ];
+}
+
+/** @param {{ of: number, transactions: number, seconds: number }[]} all */
+function rounds(all) {
+    const sum = (/** @type {"transactions" | "seconds"} */ what) => all.reduce((count, one) => count + one[what], 0);
+    return all.length === 0 ? [] : [`  ${all.length} rounds (of ${all[0]?.of}) of two stacks at once: ${sum("transactions")} transactions in ${sum("seconds")} s, all done, and nothing left of them`];
+}
+
+/** @param {{ changes: number, first: Record<string, number>, last: Record<string, number> }[]} all */
+function soaks(all) {
+    return all.map(({ changes, first, last }) => `  ${changes} changes in a row: ${Object.entries(last).map(([what, count]) => `${what} ${first[what]} to ${count}`).join(", ")}`);
 }

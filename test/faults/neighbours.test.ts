@@ -6,7 +6,7 @@ import { desiredOf } from "../e2e/drift-core";
 import { routerArgs } from "../e2e/office";
 import { diffDumps, Lab } from "../lab";
 import { figure } from "../lab/figure";
-import { deadline } from "./results";
+import { deadline, keep } from "./results";
 
 const [ROUNDS, RESOURCES] = [10, 20];
 
@@ -43,7 +43,9 @@ it("two stacks with twenty resources each, at the same moment on one router, bot
         await Promise.all([one.destroy(), two.destroy()]);
         for (const { close } of [one, two]) close();
         expect(diffDumps(before, await lab.dump()).filter((line) => !line.includes(" /run/nvi"))).toEqual([]);
-        figure(`round ${round + 1}: ${4 * RESOURCES} transactions in ${Math.round((performance.now() - since) / 1000)} s`);
+        const seconds = Math.round((performance.now() - since) / 1000);
+        keep("round", { round: round + 1, of: ROUNDS, transactions: 4 * RESOURCES, seconds });
+        figure(`round ${round + 1}: ${4 * RESOURCES} transactions in ${seconds} s`);
     }
     expect(round).toBeGreaterThan(0);
 });

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import type { Point, Result } from "./cuts";
 import type { Tally } from "./foreign";
 
-/* What `npm run faults` says and keeps: see main.mjs. */
+/* What `npm run faults` keeps of its parts, a line each, and goes by when it goes on; main.mjs prints it. */
 
 const { NVI_FAULTS_RESULTS: file, NVI_FAULTS_SEED = "1", NVI_FAULTS_BUDGET = "60" } = process.env;
 
@@ -10,30 +10,60 @@ export const seed = Number(NVI_FAULTS_SEED);
 /** 0 stands for as long as it takes. */
 export const deadline = NVI_FAULTS_BUDGET === "0" ? Infinity : Date.now() + Number(NVI_FAULTS_BUDGET) * 1000;
 
-const keyOf = ({ scene, cut, at }: Point): string => `${scene} ${cut} ${at}`;
-const lines = file && existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Point | Sequence) : [];
-const done = new Set(lines.flatMap((line) => ("cut" in line ? [keyOf(line)] : [])));
+/** The lines, by what they tell of. */
+interface Lines {
+    /** Something that happened at a point of a transaction; `of` is how many points its scene has. */
+    point: Result & { of: number };
+    /** A sequence of operations beside what others have on the router; without a tally it failed. */
+    sequence: { sequence: number; tally?: Tally; of: number };
+    inputs: InputsResult;
+    /** Two stacks at the same moment. */
+    round: { round: number; of: number; transactions: number; seconds: number };
+    /** Changes of one router, one after the other, and what there was of everything after the first ones and after the last. */
+    soak: { changes: number; first: Readonly<Record<string, number>>; last: Readonly<Record<string, number>> };
+}
 
-/** Whether an earlier run has been there. */
+/** What became of generated inputs, from the number `first` on. */
+export interface InputsResult {
+    first: number;
+    inputs: number;
+    of: number;
+    /** Those that pass the check. */
+    taken: number;
+    /** Those of which something goes to a router that has nothing of ours. */
+    sent: number;
+    /** Answers of a router that were spoilt. */
+    spoilt: number;
+    /** Those that a real shell, nft and ip had. */
+    tools: number;
+    failures: number;
+}
+
+type Line<K extends keyof Lines> = Lines[K] & { kind: K; seed: number };
+
+const lines = file && existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as { kind: string }) : [];
+
+const before = <K extends keyof Lines>(kind: K): Line<K>[] => lines.filter((line) => line.kind === kind) as Line<K>[];
+
+export function keep<K extends keyof Lines>(kind: K, line: Lines[K]): void {
+    if (file) appendFileSync(file, `${JSON.stringify({ kind, seed, ...line })}\n`);
+}
+
+const keyOf = ({ scene, cut, at }: Point): string => `${scene} ${cut} ${at}`;
+const done = new Set(before("point").filter(({ ended }) => ended !== "neither").map(keyOf));
+const tried = new Set(before("inputs").filter((line) => line.seed === seed && line.failures === 0).map(({ first }) => first));
+
+/** Whether an earlier run has been there, whatever its seed, and it went well. */
 export const isDone = (point: Point): boolean => done.has(keyOf(point));
 
 /** @param of how many points there are of its scene */
 export function record(result: Result, of: number): Result {
-    if (file) appendFileSync(file, `${JSON.stringify({ ...result, of, seed })}\n`);
+    keep("point", { ...result, of });
     return result;
 }
 
-/** A sequence of operations beside what others have on the router; without a tally it failed. */
-interface Sequence {
-    sequence: number;
-    tally?: Tally;
-    of: number;
-    seed: number;
-}
-
 /** Those of this seed that went well; a failed one is tried again. */
-export const sequencesDone = (): Set<number> => new Set(lines.flatMap((line) => ("sequence" in line && line.seed === seed && line.tally ? [line.sequence] : [])));
+export const sequencesDone = (): Set<number> => new Set(before("sequence").filter((line) => line.seed === seed && line.tally).map(({ sequence }) => sequence));
 
-export function recordSequence(sequence: number, tally: Tally | undefined, of: number): void {
-    if (file) appendFileSync(file, `${JSON.stringify({ sequence, tally, of, seed } satisfies Sequence)}\n`);
-}
+/** Whether an earlier run has made these inputs, with the same seed, and all went well. */
+export const isTried = (first: number): boolean => tried.has(first);

@@ -6,7 +6,7 @@ import { ensure, read, remove, renderedOf } from "../../provider/reconcile/engin
 import { Lab } from "../lab";
 import { figure } from "../lab/figure";
 import { routerArgs } from "../e2e/office";
-import { deadline } from "./results";
+import { deadline, keep } from "./results";
 import { SCENES } from "./scenes";
 
 /** Cycles of a change and a refresh, after some in which everything finds its size. */
@@ -47,6 +47,7 @@ it("nothing grows over a thousand changes", async () => {
             figure(`after ${cycle} changes: ${Object.entries(last).map(([what, count]) => `${what} ${count}`).join(", ")}`);
         }
     }
+    if (first) keep("soak", { changes: cycle, first, last });
     expect(first, `only ${cycle} changes in the time that there was`).toBeDefined();
     for (const [what, count] of Object.entries(last)) {
         // A heap is collected when it likes to.

@@ -67,7 +67,7 @@ export const tableKind: Kind<Table> = {
 /** The wanted table in the words of the router's own nft. */
 function wantedListing(table: Table, snapshot: Snapshot): ListedTable {
     const listed = snapshot.canonical.get(table.name);
-    if (listed && !("refused" in listed)) return listed;
+    if (listed && !("refused" in listed)) return wholeListing(table, listed, snapshot);
     throw new NviError({
         kind: "tool",
         operation: `load nft table inet ${table.name}`,
@@ -76,6 +76,17 @@ function wantedListing(table: Table, snapshot: Snapshot): ListedTable {
         command: `nft -f ${file(table)}`,
         output: listed?.refused,
         cure: "nft or the kernel may lack a feature that the table needs: compare `nft --version` and `uname -r` with the requirements in the README",
+    });
+}
+
+/** Rule by rule, or nothing can be said of what is there: an nft that lists less than it was given is not to be gone by. */
+function wholeListing(table: Table, listed: ListedTable, snapshot: Snapshot): ListedTable {
+    const partial = listed.chains.find(({ name, rules }) => rules.length !== table.chains.find((one) => one.name === name)?.rules.length);
+    if (partial === undefined) return listed;
+    throw new NviError({
+        kind: "protocol", operation: "observe", subject: snapshot.router, command: `nft -f ${file(table)}`,
+        reason: `its nft lists chain ${partial.name} of the wanted table inet ${table.name} with ${partial.rules.length} rules, which are not all of it; nothing was changed`,
+        cure: "run it again; if it stays, another nft is needed (compare `nft --version` with the requirements in the README)",
     });
 }
 

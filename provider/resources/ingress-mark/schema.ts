@@ -2,10 +2,11 @@ import { z } from "zod";
 import type { Fault } from "../../model/fault";
 import { markCollisions } from "../../model/mark";
 import { choice, integer, interfaceName, list, objectName, type Partially } from "../../model/schema";
+import { nviName } from "../interface/schema";
 
 export const schema = z.strictObject({
     name: objectName().default("main"),
-    interface: interfaceName("nvi1").default("nvi0"),
+    interface: nviName(),
     nics: list(interfaceName("lan0", "isp1"), 1),
     source: choice(["packet", "connection"]).default("packet"),
     connectionShift: integer(0, 16, 16).default(0),

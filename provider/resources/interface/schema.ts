@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Fault } from "../../model/fault";
-import { choice, flag, integer, interfaceName, prefix, release, text, type Partially } from "../../model/schema";
+import { choice, flag, integer, leaf, prefix, release, text, type Partially } from "../../model/schema";
+import { interfaceNameFault } from "../../model/names";
 import { familyOf } from "../../model/address";
 
 /** What does the work. */
@@ -13,8 +14,11 @@ export const moduleWays = {
     prebuilt: z.record(release("6.1.0-56-amd64"), text("./nvi-6.1.0-56-amd64.ko")).default({}),
 };
 
+/** The NVI by its name, wherever it is one's own or another's. */
+export const nviName = () => leaf((name) => interfaceNameFault(name) ?? (name.length > 14 ? "has 15 characters; at most 14 leave room for the name of its other end" : undefined), ["nvi1"]).default("nvi0");
+
 export const schema = z.strictObject({
-    name: interfaceName("nvi1").default("nvi0"),
+    name: nviName(),
     backend,
     ...moduleWays,
     mtu: integer(1280, 65535, 9000).default(65535),
@@ -38,7 +42,6 @@ export const NEXT_HOP = { 4: "169.254.77.1", 6: "fe80::77" } as const;
 
 export function faults(inputs: Partially<InterfaceInputs>): Fault[] {
     const found: Fault[] = [];
-    if (inputs.name !== undefined && inputs.name.length > 14) found.push({ path: ["name"], reason: "has 15 characters; at most 14 leave room for the name of its other end" });
     if (inputs.address !== undefined && (familyOf(inputs.address) === 6 || !inputs.address.endsWith("/32"))) found.push({ path: ["address"], reason: "is not an IPv4 address with /32" });
     if (inputs.address === `${NEXT_HOP[4]}/32`) found.push({ path: ["address"], reason: "is the next hop of routes into the device" });
     return found;

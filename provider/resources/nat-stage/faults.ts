@@ -1,5 +1,6 @@
 import { contains, familyOf, overlaps, parsePrefix, parseRange, type Range } from "../../model/address";
 import type { Fault, Path } from "../../model/fault";
+import { interfaceNameFault } from "../../model/names";
 import { parseService, portCount } from "../../model/ports";
 import type { Partially } from "../../model/schema";
 import { nicFaults } from "../ingress-mark/schema";
@@ -37,6 +38,8 @@ function deviceFaults(inputs: Checkable): Fault[] {
     const nvi = inputs.interface === undefined ? [] : [inputs.interface, peerOf(inputs.interface)];
     const isInside = (device: string) => inside.some((one) => one.device === device);
     const found = all.filter(({ device }) => nvi.includes(device)).map(({ path }) => ({ path, reason: "is the NVI itself: what comes out of it would go in again" }));
+    // The device's own leaf has been checked as one.
+    found.push(...uplinks.flatMap(({ device, path }) => (path.length === 2 && interfaceNameFault(device) !== undefined ? [{ path, reason: `names no device, and its own name as one's ${interfaceNameFault(device)}` }] : [])));
     found.push(...uplinks.filter(({ device }) => isInside(device)).map(({ device, path }) => ({ path, reason: `uses ${device}, which is inside too` })));
     found.push(...uplinks.filter(({ device }, i) => uplinks.findIndex((other) => other.device === device) < i).map(({ device, path }) => ({ path, reason: `uses ${device}, which is another uplink's` })));
     // Each fault of a list of NICs is at one of its positions.
@@ -60,7 +63,7 @@ function addressFaults({ uplinks }: Checkable): Fault[] {
         (uplink?.addresses ?? []).flatMap((address, i) => {
             if (address === undefined) return [];
             const range = parsePrefix(address);
-            const key = typeof range === "string" ? address : `${range.first}`;
+            const key = typeof range === "string" ? address : `${range.family} ${range.first}`;
             const other = seen.get(key);
             seen.set(key, other ?? name);
             return other === undefined ? [] : [{ path: ["uplinks", name, "addresses", i], reason: `is an address of uplink ${other} already` }];
@@ -106,6 +109,7 @@ function hasFamily(uplink: { addresses?: (string | undefined)[] } | undefined, f
 function dnatFaults(one: Partially<Dnat>, path: Path, inputs: Checkable): Fault[] {
     const on = one.on as string | (string | undefined)[] | undefined;
     const found = on === undefined ? [] : uplinkFaults(asList(on as string), [...path, "on"], inputs, Array.isArray(on));
+    if (Array.isArray(on)) found.push(...on.flatMap((name, i) => (name !== undefined && on.indexOf(name) < i ? [{ path: [...path, "on", i], reason: `is ${name} a second time` }] : [])));
     const service = one.port === undefined ? undefined : parseService(one.port as string);
     if (one.toPort !== undefined && service && typeof service !== "string" && (one.toPort as number) + portCount(service.ports) - 1 > 65535) {
         found.push({ path: [...path, "toPort"], reason: `is too high: a range of ${portCount(service.ports)} ports would end above 65535` });
@@ -126,6 +130,7 @@ function staticFaults(one: Partially<Static>, path: Path, inputs: Checkable): Fa
     if (typeof inside === "string" || typeof outside === "string") return found;
     if (inside.family !== outside.family) found.push({ path: [...path, "outside"], reason: "is not of the family of inside" });
     else if (inside.length !== outside.length) found.push({ path: [...path, "outside"], reason: `has prefix length ${outside.length}, and inside has ${inside.length}: 1:1 needs the same` });
+    else if (inside.length === 0) found.push({ path: [...path, "inside"], reason: "is every address there is" });
     return found;
 }
 

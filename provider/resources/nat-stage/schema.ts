@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { backend } from "../interface/schema";
+import { backend, nviName } from "../interface/schema";
 import { address, choice, integer, interfaceName, label, list, objectName, oneOrMore, prefix, range, service } from "../../model/schema";
 
 /** Ports are the same before and after, unless `port` is given. */
@@ -52,7 +52,7 @@ export const stage = {
 
 export const schema = z.strictObject({
     name: objectName().default("main"),
-    interface: interfaceName("nvi1").default("nvi0"),
+    interface: nviName(),
     backend,
     ...stage,
     uplinks: z.record(label("isp1", "isp2"), uplink).default({}),

@@ -85,7 +85,8 @@ const isSingle = (one: Static): boolean => !canonicalPrefix(one.outside).include
 function forward(one: Dnat, id: string, inputs: NatStageInputs): TableRule[] {
     const family = familyOf(one.to);
     const service = parseService(one.port) as Exclude<ReturnType<typeof parseService>, string>;
-    const from = one.from === undefined ? "" : `${ipWord(family)} saddr ${set(asList(one.from).map(canonicalPrefix))} `;
+    const sources = [...new Set(asList(one.from ?? []).map(canonicalPrefix))];
+    const from = sources.length === 0 || sources.includes("default") ? "" : `${ipWord(family)} saddr ${set(withoutContained(sources))} `;
     const to = target(one, family, service);
     // One rule an uplink: its address may be unknown for as long as it isn't dialled.
     return asList(one.on).flatMap((name) => {

@@ -1,11 +1,13 @@
 import { z } from "zod";
-import { canonicalPrefix, familyOf } from "../../model/address";
+import { canonicalPrefix, familyOf, isLinkLocal6 } from "../../model/address";
 import type { Fault, Path } from "../../model/fault";
-import { address, choice, flag, integer, interfaceName, list, objectName, prefix, type Partially } from "../../model/schema";
-import { backend, peerOf } from "../interface/schema";
+import { choice, flag, gateway, integer, interfaceName, list, objectName, prefix, type Partially } from "../../model/schema";
+import { nicMark } from "../../model/mark";
+import { DEFAULT_METRIC } from "../../syntax/iproute";
+import { backend, nviName, peerOf } from "../interface/schema";
 
 const nextHop = {
-    via: address("198.51.100.1", "2001:db8:1::1").optional(),
+    via: gateway("198.51.100.1", "2001:db8:1::1").optional(),
     device: interfaceName("isp1").optional(),
     onlink: flag().optional(),
 };
@@ -18,17 +20,19 @@ export const route = z.strictObject({
     metric: integer(0, 4294967294, 100).optional(),
 });
 
+const DEFAULT_PRIORITY = 1100;
+
 export const rule = z.strictObject({
     ingress: interfaceName("lan0").optional(),
     from: prefix("198.51.100.0/24", "2001:db8:1::/64").optional(),
     to: prefix("10.0.0.0/24", "2001:db8:a::/64").optional(),
-    priority: integer(1, 32000, 1150).default(1100),
+    priority: integer(1, 32000, 1150).default(DEFAULT_PRIORITY),
 });
 
 export const schema = z.strictObject({
     name: objectName(),
     table: z.union([integer(1, 4294967295, 7101), z.literal("main")]),
-    interface: interfaceName("nvi1").default("nvi0"),
+    interface: nviName(),
     backend,
     routes: list(route).default([]),
     rules: list(rule).default([]),
@@ -62,12 +66,16 @@ function routeFaults(one: Partially<RouteInputs>, path: Path, nviDevices: readon
     const isUnicast = !("type" in one) || one.type === "unicast";
     if (one.type !== undefined && !isUnicast && (own || hops.length > 0)) found.push({ path: [...path, "type"], reason: `${one.type} goes with no next hop` });
     if (own && hops.length > 0) found.push({ path: [...path, "nextHops"], reason: "stands beside via, device or onlink; give one or the other" });
-    if (isUnicast && !own && !("nextHops" in one)) found.push({ path, reason: "leads nowhere; give via, device or nextHops, or a type that needs none" });
+    if (isUnicast && !["via", "device", "nextHops"].some((key) => key in one)) found.push({ path, reason: "leads nowhere; give via, device or nextHops, or a type that needs none" });
     found.push(...hops.filter(({ hop }) => hop && !("via" in hop) && !("device" in hop)).map((hop) => ({ path: hop.path, reason: "leads nowhere; give via or device" })));
+    // net/ipv6/route.c, rtm_to_fib6_multipath_config
+    if (hops.length > 1 && one.to !== undefined && familyOf(one.to) === 6) found.push(...hops.filter(({ hop }) => hop && "device" in hop && !("via" in hop)).map((hop) => ({ path: hop.path, reason: "needs via: of several next hops in IPv6, none is a device alone" })));
     for (const { hop, path: at } of all) {
         if (!hop) continue;
+        if (hop.onlink && !("via" in hop)) found.push({ path: [...at, "onlink"], reason: "needs a next hop: give via" });
         if (hop.device !== undefined && nviDevices.includes(hop.device)) found.push({ path: [...at, "device"], reason: `is the NVI: a stage-2 route into it is a loop` });
         if (hop.via !== undefined && one.to !== undefined && familyOf(hop.via) !== familyOf(one.to)) found.push({ path: [...at, "via"], reason: "is not of the family of the destination" });
+        if (hop.via !== undefined && !("device" in hop) && isLinkLocal6(hop.via)) found.push({ path: [...at, "via"], reason: "is link-local: it needs a device" });
         if (hop.onlink && !("device" in hop)) found.push({ path: [...at, "onlink"], reason: "needs a device" });
     }
     return found;
@@ -85,12 +93,18 @@ const isUnknown = <T extends object>(one: T, key: keyof T): boolean => key in on
 
 function routeIdentity(one: Partially<RouteInputs>): string | undefined {
     if (one.to === undefined || isUnknown(one, "metric")) return undefined;
-    return `${familyOf(one.to)} ${canonicalPrefix(one.to)} ${one.metric ?? ""}`;
+    const family = familyOf(one.to);
+    return `${family} ${canonicalPrefix(one.to)} ${one.metric || DEFAULT_METRIC[family]}`;
 }
 
+const selectedFamily = (prefix: string | undefined) => (prefix === undefined ? undefined : familyOf(prefix));
+
+/** As the kernel has them: it knows neither spellings nor names of NICs. */
 function ruleIdentity(one: Partially<RuleInputs>): string | undefined {
     const keys = ["ingress", "from", "to", "priority"] as const;
-    return keys.some((key) => isUnknown(one, key)) ? undefined : JSON.stringify(keys.map((key) => one[key]));
+    if (keys.some((key) => isUnknown(one, key))) return undefined;
+    const { ingress, from, to, priority = DEFAULT_PRIORITY } = one;
+    return JSON.stringify([ingress && nicMark(ingress), ...[from, to].map((prefix) => (prefix === undefined ? "default" : canonicalPrefix(prefix))), selectedFamily(from ?? to), priority]);
 }
 
 function duplicates<T>(items: readonly (T | undefined)[] | undefined, path: Path, identity: (item: T) => string | undefined): Fault[] {

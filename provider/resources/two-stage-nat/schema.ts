@@ -2,14 +2,14 @@ import { z } from "zod";
 import { familyOf } from "../../model/address";
 import type { Fault } from "../../model/fault";
 import { hash32 } from "../../model/names";
-import { address, choice, flag, integer, interfaceName, label, objectName, type Partially } from "../../model/schema";
-import { faults as interfaceFaults, schema as interfaceSchema } from "../interface/schema";
+import { choice, flag, gateway, integer, label, objectName, type Partially } from "../../model/schema";
+import { faults as interfaceFaults, nviName, schema as interfaceSchema } from "../interface/schema";
 import { stageFaults, type Checkable } from "../nat-stage/faults";
 import { deviceOf, stage, uplink } from "../nat-stage/schema";
 
 const gateways = {
-    gateway: address("198.51.100.1").optional(),
-    gateway6: address("2001:db8:1::1", "fe80::1").optional(),
+    gateway: gateway("198.51.100.1").optional(),
+    gateway6: gateway("2001:db8:1::1", "fe80::1").optional(),
     onlink: flag().default(false),
     table: integer(1, 4294967295, 7750).optional(),
 };
@@ -18,7 +18,7 @@ const DEFAULT_TABLE = 7700;
 
 export const schema = z.strictObject({
     name: objectName().default("main"),
-    interface: interfaceName("nvi1").default("nvi0"),
+    interface: nviName(),
     backend: interfaceSchema.shape.backend,
     installPackages: interfaceSchema.shape.installPackages,
     prebuilt: interfaceSchema.shape.prebuilt,
@@ -45,7 +45,7 @@ export function tableOf(name: string, inputs: { table: number; uplinks: Record<s
 export function faults(inputs: Partially<TwoStageNatInputs>): Fault[] {
     const uplinks = Object.entries(inputs.uplinks ?? {});
     return [
-        ...interfaceFaults({ name: inputs.interface, address: inputs.address }).map((fault) => ({ ...fault, path: fault.path[0] === "name" ? ["interface"] : fault.path })),
+        ...interfaceFaults({ address: inputs.address }),
         ...stageFaults(inputs as Checkable),
         ...uplinks.flatMap(([name, one]) => (one ? gatewayFaults(name, one) : [])),
         ...tableFaults(inputs),

@@ -48,6 +48,9 @@ describe("an answer that can't be read is never taken for 'nothing there':", () 
         ["an empty listing", section("nft/nvi_nat_main", "")],
         ["a wanted table whose listing is cut", section("canonical/nvi_nat_main", "table inet nvi_nat_main { # handle 1\n\tchain gu")],
         ["a manifest that is cut", section("objects", 'manifest\tnat-stage.main\t{"version":1,"obj\n')],
+        ["a manifest without artifacts", section("objects", 'manifest\tnat-stage.main\t{"version":1,"object":"nat-stage.main","owner":"a","saved":{}}\n')],
+        ["a manifest with artifacts of no kind", section("objects", `manifest\tnat-stage.main\t${JSON.stringify({ ...JSON.parse(manifestOf([forwarding])) as object, artifacts: [null] })}\n`)],
+        ["a manifest that is nothing", section("objects", "manifest\tnat-stage.main\tnull\n")],
         ["links without flags", section("links", '[{"ifname":"lan0"}]')],
         ["routes that are no list", section("route4/7700", '{"dst":')],
     ])("%s", async (_what, broken) => {

@@ -2,7 +2,7 @@ import type { Applied, Files, Host, Section } from "../../../provider/host/host"
 
 export const section = (name: string, stdout = "", exit = 0, stderr = ""): Section => ({ name, exit, stdout, stderr });
 
-const FACTS = ["kernel\t6.1.0-18-amd64", "architecture\tx86_64", "nft\tnftables v1.0.6", "iproute2\tip utility, iproute2-6.1.0", ...["nft", "ip", "unshare", "flock"].map((tool) => `tool ${tool}\t/usr/sbin/${tool}`)];
+const FACTS = ["architecture\tx86_64", "nft\tnftables v1.0.6", "iproute2\tip utility, iproute2-6.1.0", ...["nft", "ip", "unshare", "flock"].map((tool) => `tool ${tool}\t/usr/sbin/${tool}`)];
 const LINKS = [
     { ifname: "lo", mtu: 65536, flags: ["LOOPBACK", "UP"], address: "00:00:00:00:00:00" },
     ...["lan0", "isp1", "isp2"].map((ifname) => ({ ifname, mtu: 1500, flags: ["BROADCAST", "UP"], address: "02:00:00:00:00:01" })),
@@ -22,6 +22,7 @@ export class FakeRouter implements Host {
     links: object[] = LINKS;
     addresses: object[] = [];
     generation = 0;
+    kernel = "6.1.0-18-amd64";
     /** What systemd-networkd goes by, where it runs. */
     networkd: string | undefined;
     /** What it starts things by. */
@@ -117,7 +118,7 @@ export class FakeRouter implements Host {
         const lines = (map: ReadonlyMap<string, string>, what: string) => [...map].map(([key, text]) => `${what}\t${key}\t${text}\n`).join("");
         const rulesOf = (flag: string) => JSON.stringify(this.rules.filter(({ family }) => family === flag).map(({ json }) => json));
         return [
-            section("facts", [...FACTS, `init\t${this.init}`, `generation\t${this.generation}`, ...(this.networkd === undefined ? [] : ["manager\tsystemd-networkd"])].map((line) => `${line}\n`).join("")),
+            section("facts", [`kernel\t${this.kernel}`, ...FACTS, `init\t${this.init}`, `generation\t${this.generation}`, ...(this.networkd === undefined ? [] : ["manager\tsystemd-networkd"])].map((line) => `${line}\n`).join("")),
             section("objects", lines(this.objects, "manifest") + lines(this.pending, "pending")),
             section("links", JSON.stringify(this.links)), section("addresses", JSON.stringify(this.addresses)),
             section("rules4", rulesOf("-4")), section("rules6", rulesOf("-6")), section("ra", "[]"), section("neighbours", "[]"),

@@ -100,6 +100,21 @@ describe("check", () => {
         expect(await failuresOf("nat-stage", { inside: ["lan0"], uplinks: { constructor: {} }, translations: [snat] })).toEqual({});
     });
 
+    it("refuses a 1:1 translation of all addresses, for which nft has no words", async () => {
+        const all = { kind: "static", on: "isp1", inside: "::/0", outside: "::/0" };
+        expect(await failuresOf("nat-stage", { inside: ["lan0"], uplinks: { isp1: {} }, translations: [all] })).toEqual({ "translations[0].inside": "is every address there is" });
+    });
+
+    it("knows IPv4 addresses from IPv6 addresses of the same number", async () => {
+        expect(await failuresOf("nat-stage", { inside: ["lan0"], uplinks: { isp1: { addresses: ["198.51.100.2"] }, isp2: { addresses: ["::198.51.100.2"] } } })).toEqual({});
+    });
+
+    it("hears of the one key that zod passes over", async () => {
+        const hidden = (value: unknown) => JSON.parse(`{ "__proto__": ${JSON.stringify(value)} }`) as Inputs;
+        for (const value of [7, { device: "isp1" }, { addresses: 7 }]) expect(await failuresOf("nat-stage", { inside: ["lan0"], uplinks: hidden(value) })).toEqual({ "uplinks.__proto__": "is no property here" });
+        expect(Object.entries(await failuresOf("interface", hidden({ name: "nvi9" })))).toEqual([["__proto__", "is no property here"]]);
+    });
+
     it("gives the inputs back as they came, so that a secret stays one", async () => {
         const inputs = wire("nat-stage", SAMPLES["nat-stage"][0]!);
         const result = await check("nat-stage", {}, inputs);

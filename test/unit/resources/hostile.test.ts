@@ -4,14 +4,9 @@ import { packBundle } from "../../../provider/host/wire";
 import { objectNameFault, objectNameFrom } from "../../../provider/model/names";
 import { ensure } from "../../../provider/reconcile/engine";
 import { resourceOf } from "../../../provider/resources";
+import { HOSTILE } from "../inputs/values";
 import { placesIn, put } from "./places";
 import { failuresOf, KINDS, SAMPLES, schemaOf, type Inputs, type Kind } from "./samples";
-
-/* Strings that a shell, nft, ip or a parser of ours would take for more than a string. */
-const HOSTILE = [
-    '"', "'", "`touch /tmp/pwned`", "$(touch /tmp/pwned)", "${IFS}", ";touch /tmp/pwned", "|cat", "&", "#", "\\", "*", "?", "{ drop }", "\n", "\r\n", "\t", "\0", "\x1b[2J", "\u2028",
-    "%s%n", "../../etc/passwd", "é", "🐙", "\ud800", "１", "a b", " ", "a".repeat(10_240), "$".repeat(10_240), "\nundo\tip\tlink\tdel\tdev\tlan0", "@ end 0 0 0\n",
-];
 
 /** Text for the SSH library and the file system alone, which take it as it is. */
 const FREE_TEXT = /^(prebuilt\{\}|connection\.(proxy(<\d>)?(\[\])?\.)?(host|user|password|privateKey|privateKeyPassword|privateKeyPath|agentSocketPath|hostKey)|hostKey|knownHosts|sudoPassword)(<\d>)?(\[\])?$/;

@@ -41,10 +41,10 @@ interface Child {
 function children(schema: z.ZodType, value: unknown): Child[] {
     const { type, shape, element, valueType } = defOf(schema);
     if (type === "array") return (value as unknown[]).map((item, key) => ({ key, step: "[]", child: element!, item }));
+    if (type !== "record" && type !== "object") return [];
     const entries = Object.entries(value as object);
     if (type === "record") return entries.map(([key, item]) => ({ key, step: "{}", child: valueType!, item }));
-    if (type === "object") return entries.map(([key, item]) => ({ key, step: key, child: shape![key]!, item }));
-    return [];
+    return entries.map(([key, item]) => ({ key, step: key, child: shape![key]!, item }));
 }
 
 /** A copy of a tree with another value at a path; `undefined` takes the property away. */
