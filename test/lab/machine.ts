@@ -30,8 +30,11 @@ export class Machine {
   private init: Child | undefined;
   private initPid = 0;
 
-  /** @param keeperNamespace one that lives as long as the lab, which the router's own does not (it reboots) */
-  constructor(private readonly dir: string, private readonly namespace: string, private readonly keeperNamespace: string, private readonly users: User[]) {}
+  /**
+   * @param keeperNamespace one that lives as long as the lab, which the router's own does not (it reboots)
+   * @param programs a folder whose files go before the machine's; see `newer`
+   */
+  constructor(private readonly dir: string, private readonly namespace: string, private readonly keeperNamespace: string, private readonly users: User[], private readonly programs?: string) {}
 
   /** Where the disk is seen from inside the keeper; from outside, see `disk`. */
   private get mountPoint(): string { return path.join(this.dir, "disk"); }
@@ -61,7 +64,7 @@ export class Machine {
   async powerOn(): Promise<void> {
     fs.writeFileSync(path.join(this.disk, "boot_id"), `${randomUUID()}\n`);
     this.init = new Child(["nsenter", `--net=/run/netns/${this.namespace}`, `--mount=/proc/${this.keeper!.pid}/ns/mnt`,
-      "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c", bootScript, "sh", this.mountPoint, this.sshDir], { stdin: "" });
+      "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c", bootScript, "sh", this.mountPoint, this.sshDir, this.programs ? `${this.programs}:` : ""], { stdin: "" });
     const started = await this.init.waitFor(/^pid (\d+)\n(?:.*\n)*ready$/m);
     this.initPid = Number(started[1]);
     release(this.init);
@@ -89,7 +92,7 @@ export class Machine {
   /** The path that a router's file had before anything was written, or undefined where there was none. */
   original(file: string): { path: string; stat: fs.Stats } | undefined {
     const relative = file.replace(/^\//, "");
-    const layers = [path.join(this.disk, "base", relative)];
+    const layers = ["base", ...this.programs ? [this.programs] : []].map(layer => path.resolve(this.disk, layer, relative));
     if (shared.includes(relative.split("/")[0] ?? "")) layers.push(path.join("/", relative));
     for (const candidate of layers) {
       const stat = fs.lstatSync(candidate, { throwIfNoEntry: false });
@@ -102,7 +105,7 @@ export class Machine {
   originalNames(dir: string): string[] {
     const names = new Set<string>();
     const relative = dir.replace(/^\//, "");
-    const layers = [path.join(this.disk, "base", relative)];
+    const layers = ["base", ...this.programs ? [this.programs] : []].map(layer => path.resolve(this.disk, layer, relative));
     if (shared.includes(relative.split("/")[0] ?? "")) layers.push(path.join("/", relative));
     for (const layer of layers) if (fs.existsSync(layer)) for (const name of fs.readdirSync(layer)) names.add(name);
     return [...names];
@@ -144,7 +147,7 @@ const bootScript = `set -e
 disk=$1 ssh=$2 root=$1/root
 read -r pid rest </proc/self/stat
 echo "pid $pid"
-mount -t overlay overlay -o "lowerdir=$disk/base:$disk/mask:/,upperdir=$disk/upper,workdir=$disk/work" "$root"
+mount -t overlay overlay -o "lowerdir=$disk/base:$disk/mask:$3/,upperdir=$disk/upper,workdir=$disk/work" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
