@@ -106,9 +106,9 @@ class Login {
         // Not the end: ssh2 goes on to the next credential.
         if (error.level === "agent") return this.#auth.note(`agent: ${error.message}`);
         if (error.level === "client-authentication") return this.#fail(this.#authError());
-        if (error.level === "handshake" || /^(Invalid|Max|Header|Protocol)/.test(error.message)) {
+        if (error.level === "handshake" || /^(Invalid|Max|Header|Protocol|Bad packet)/.test(error.message)) {
             const reason = `no SSH handshake is possible: ${error.message}${this.#said()}`;
-            return this.#fail(this.#error("protocol", reason, INCOMPATIBLE));
+            return this.#fail(this.#error("protocol", reason, error.message.startsWith("Bad packet") ? TOO_LONG : INCOMPATIBLE));
         }
         this.#fail(this.#lost(error.message));
     }
@@ -163,6 +163,8 @@ const KEPT_OUT =
     "(`penalty:`). `PerSourcePenaltyExemptList ADDRESS` in its sshd_config exempts the address that Pulumi dials from";
 const SLOW = "raise `dialTimeout`, or see why the server is slow (its log, its DNS)";
 const INCOMPATIBLE = "see whether this port is SSH, and which algorithms the server allows";
+/** ssh2 takes 35000 bytes, as much as RFC 4253 demands. */
+const TOO_LONG = "shorten what `Banner` shows in its sshd_config to 32 KiB at most; otherwise, something on the way damages packets";
 const ONCE = "It is not tried again, lest the account be locked";
 
 function firstLine(data: Buffer): string {

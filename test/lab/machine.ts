@@ -55,6 +55,8 @@ export class Machine {
     release(this.keeper);
     const base = path.join(this.disk, "base");
     this.writeBase(base);
+    // Overlayfs takes no two layers of which one is inside the other, as the cache folder is inside the machine's root.
+    if (this.programs) await run(["cp", "-a", this.programs, path.join(this.disk, "programs")], { timeoutMs: 60_000 });
     // A device 0:0 is overlayfs's mark for "gone": whatever the machine has there does not shine through.
     const masked = fs.readdirSync("/").filter(name => !shared.includes(name));
     await run(["nsenter", `--mount=/proc/${this.keeper.pid}/ns/mnt`, "sh", "-c", 'cd "$1" && shift && for name; do mknod "$name" c 0 0; done', "sh", path.join(this.mountPoint, "mask"), ...masked]);
@@ -64,7 +66,7 @@ export class Machine {
   async powerOn(): Promise<void> {
     fs.writeFileSync(path.join(this.disk, "boot_id"), `${randomUUID()}\n`);
     this.init = new Child(["nsenter", `--net=/run/netns/${this.namespace}`, `--mount=/proc/${this.keeper!.pid}/ns/mnt`,
-      "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c", bootScript, "sh", this.mountPoint, this.sshDir, this.programs ? `${this.programs}:` : ""], { stdin: "" });
+      "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c", bootScript, "sh", this.mountPoint, this.sshDir, this.programs ? `${path.join(this.mountPoint, "programs")}:` : ""], { stdin: "" });
     const started = await this.init.waitFor(/^pid (\d+)\n(?:.*\n)*ready$/m);
     this.initPid = Number(started[1]);
     release(this.init);
@@ -91,10 +93,7 @@ export class Machine {
 
   /** The path that a router's file had before anything was written, or undefined where there was none. */
   original(file: string): { path: string; stat: fs.Stats } | undefined {
-    const relative = file.replace(/^\//, "");
-    const layers = ["base", ...this.programs ? [this.programs] : []].map(layer => path.resolve(this.disk, layer, relative));
-    if (shared.includes(relative.split("/")[0] ?? "")) layers.push(path.join("/", relative));
-    for (const candidate of layers) {
+    for (const candidate of this.layers(file)) {
       const stat = fs.lstatSync(candidate, { throwIfNoEntry: false });
       if (stat) return { path: candidate, stat };
     }
@@ -104,11 +103,15 @@ export class Machine {
   /** Names in a folder before anything was written. */
   originalNames(dir: string): string[] {
     const names = new Set<string>();
-    const relative = dir.replace(/^\//, "");
-    const layers = ["base", ...this.programs ? [this.programs] : []].map(layer => path.resolve(this.disk, layer, relative));
-    if (shared.includes(relative.split("/")[0] ?? "")) layers.push(path.join("/", relative));
-    for (const layer of layers) if (fs.existsSync(layer)) for (const name of fs.readdirSync(layer)) names.add(name);
+    for (const layer of this.layers(dir)) if (fs.existsSync(layer)) for (const name of fs.readdirSync(layer)) names.add(name);
     return [...names];
+  }
+
+  /** Where a path may be that the router has from its start. */
+  private layers(file: string): string[] {
+    const relative = file.replace(/^\//, "");
+    const layers = ["base", ...this.programs ? ["programs"] : []].map(layer => path.join(this.disk, layer, relative));
+    return shared.includes(relative.split("/")[0] ?? "") ? [...layers, path.join("/", relative)] : layers;
   }
 
   private writeBase(base: string): void {
