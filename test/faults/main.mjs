@@ -1,7 +1,7 @@
 // @ts-check
-// What `npm run faults` runs: things that end in the middle of transactions, at every point of every one.
+// What `npm run faults` runs: things that end in the middle of transactions, and tools that lie, at every point of every one.
 //
-//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [cuts] [neighbours] [soak] [power]
+//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [cuts] [lies] [neighbours] [soak] [power]
 //
 // Each part has its share of the budget; power cuts are those of an emulated router. The order is the seed's. What was done is kept in test/faults/results.jsonl, so that a next run goes on; `--fresh` forgets it.
 import { existsSync, readFileSync, rmSync } from "node:fs";
@@ -19,7 +19,7 @@ import { vitest } from "../tools/vitest.mjs";
 import { ensureImage, VM_TOOLS } from "../vm/image.mjs";
 
 /** Of each there is a test file, and a project of vitest. */
-const PARTS = ["cuts", "neighbours", "soak", "power"];
+const PARTS = ["cuts", "lies", "neighbours", "soak", "power"];
 const RESULTS = join(root, "test", "faults", "results.jsonl");
 const progress = createProgress(process.stdout);
 

@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
-import type { Point, Result } from "./cuts";
+import type { Point, Result } from "./bench";
 
 /* What `npm run faults` says and keeps: see main.mjs. */
 
