@@ -47,7 +47,7 @@ export default defineConfig({
                 },
             },
             // As long as it is given time.
-            ...["inputs", "cuts", "engine", "foreign", "neighbours", "soak"].map((name) => ({ extends: true as const, test: { name: `faults-${name}`, include: [`test/faults/${name}.test.ts`], pool: "forks" as const, testTimeout: 0, hookTimeout: 300_000 } })),
+            ...["inputs", "cuts", "engine", "lies", "foreign", "neighbours", "soak"].map((name) => ({ extends: true as const, test: { name: `faults-${name}`, include: [`test/faults/${name}.test.ts`], pool: "forks" as const, testTimeout: 0, hookTimeout: 300_000 } })),
             { extends: true, test: { ...emulated("rules"), name: "faults-power", include: ["test/faults/power.test.ts"], testTimeout: 0 } },
             // What the lab is for is shown again, with a whole Debian as the router, by either backend.
             { extends: true, test: { ...emulated("rules"), ...(process.env.NVI_TEST_FULL === "1" ? alone : beside), name: "vm", include: SAMPLE.rules } },

@@ -19,8 +19,8 @@ export interface Prologue {
     readonly limitMs: number;
     /** Takes what came on stderr. */
     hear(chunk: Buffer): PrologueStep;
-    /** The error, when the command did not start: all ended with this exit status (null: by a signal), or time was up. */
-    refusal(code?: number | null): NviError;
+    /** The error, when the command did not start: all ended with this exit status (null: by a signal), and this on stdout; or time was up. */
+    refusal(code?: number | null, stdout?: Buffer): NviError;
 }
 
 /** What to do next: wait, write a line, send the command's input and keep the rest as its stderr, or end the input. */
@@ -140,9 +140,9 @@ class Run {
     #onEnd(code: number | null | undefined, signal: string | undefined): void {
         // Without an exit status it is the connection, or sshd's own process, that ended: never a success.
         if (code === undefined) return this.#fail(this.job.fail("disconnected", NO_STATUS));
-        if (!this.#started) return this.#fail(this.job.prologue!.refusal(code));
-        if (!this.#settle()) return;
         const stdout = Buffer.concat(this.#stdout);
+        if (!this.#started) return this.#fail(this.job.prologue!.refusal(code, stdout));
+        if (!this.#settle()) return;
         const stderr = Buffer.concat(this.#stderr);
         if (code !== null) return this.resolve({ code, stdout, stderr });
         const number = constants.signals[signal as NodeJS.Signals] ?? 0;

@@ -106,9 +106,9 @@ class Login {
         // Not the end: ssh2 goes on to the next credential.
         if (error.level === "agent") return this.#auth.note(`agent: ${error.message}`);
         if (error.level === "client-authentication") return this.#fail(this.#authError());
-        if (error.level === "handshake" || /^(Invalid|Max|Header|Protocol)/.test(error.message)) {
+        if (error.level === "handshake" || /^(Invalid|Max|Header|Protocol|Bad packet)/.test(error.message)) {
             const reason = `no SSH handshake is possible: ${error.message}${this.#said()}`;
-            return this.#fail(this.#error("protocol", reason, INCOMPATIBLE));
+            return this.#fail(this.#error("protocol", reason, error.message.startsWith("Bad packet") ? TOO_LONG : INCOMPATIBLE));
         }
         this.#fail(this.#lost(error.message));
     }
@@ -116,7 +116,9 @@ class Login {
     /** A connection that ended before "ready". Once a credential was out, to try again could lock the account. */
     #lost(why: string): NviError {
         if (this.#auth.begun) return this.#authError(`the connection ended during the login: ${why}`);
-        return this.#error("unreachable", `${why}${this.#said()}`, SILENT);
+        const penalty = PENALTY.test(this.#greeting);
+        const kept = penalty ? `; it keeps this address out for a while (PerSourcePenalties)` : "";
+        return this.#error("unreachable", `${why}${this.#said()}${kept}`, penalty ? KEPT_OUT : SILENT);
     }
 
     #authError(why = "the server refused the login"): NviError {
@@ -154,8 +156,15 @@ class Login {
 
 const SILENT =
     "see whether sshd runs there and takes new connections (MaxStartups, PerSourcePenalties, a firewall, fail2ban)";
+/** Of sshd since 9.8: for logins that failed, and connections that never logged in. Its patience is that of an address, not of a user. */
+const PENALTY = /^Not allowed at this time/;
+const KEPT_OUT =
+    "the next run may get in: a penalty lasts from 15 s to 10 minutes, by sshd's defaults. What earned it is in the server's log " +
+    "(`penalty:`). `PerSourcePenaltyExemptList ADDRESS` in its sshd_config exempts the address that Pulumi dials from";
 const SLOW = "raise `dialTimeout`, or see why the server is slow (its log, its DNS)";
 const INCOMPATIBLE = "see whether this port is SSH, and which algorithms the server allows";
+/** ssh2 takes 35000 bytes, as much as RFC 4253 demands. */
+const TOO_LONG = "shorten what `Banner` shows in its sshd_config to 32 KiB at most; otherwise, something on the way damages packets";
 const ONCE = "It is not tried again, lest the account be locked";
 
 function firstLine(data: Buffer): string {

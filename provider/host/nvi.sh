@@ -21,6 +21,8 @@ export LC_ALL=C PATH="${PATH:-}:/usr/sbin:/usr/bin:/sbin:/bin"
 ETC=/etc/nvi
 RUN=/run/nvi
 UNITS=/etc/systemd/system
+# Of sysexits.h.
+EX_IOERR=74
 TAB=$(printf '\t')
 
 say_file() { # NAME EXIT STDOUT-FILE STDERR-FILE
@@ -33,7 +35,15 @@ section() { # NAME COMMAND...
 	section_name=$1
 	shift
 	bounded "$@" >"$work/out" 2>"$work/err" </dev/null
-	say_file "$section_name" $? "$work/out" "$work/err"
+	section_status=$?
+	# What a tool could not write for want of space it may well call a success.
+	if echo room >"$work/room" 2>/dev/null; then
+		rm -f "$work/room"
+		say_file "$section_name" $section_status "$work/out" "$work/err"
+	else
+		rm -f "$work/room" "$work/out" "$work/err"
+		say "$section_name" $EX_IOERR "No space left for its answer in $work"
+	fi
 }
 
 say() { # NAME EXIT TEXT
@@ -102,8 +112,8 @@ facts() {
 	for tool in nft ip unshare flock sha256sum mktemp head tail; do
 		printf 'tool %s\t%s\n' "$tool" "$(command -v $tool)"
 	done
-	printf 'nft\t%s\n' "$(nft --version 2>&1)"
-	printf 'iproute2\t%s\n' "$(ip -V 2>&1)"
+	printf 'nft\t%s\n' "$(limited 60 nft --version 2>&1)"
+	printf 'iproute2\t%s\n' "$(limited 60 ip -V 2>&1)"
 	printf 'init\t%s\n' "$(init)"
 	printf 'generation\t%s\n' "$(cat "$ETC/generation" 2>/dev/null || echo 0)"
 	printf 'installed\t%s\n' "$([ -d "$ETC" ] && echo yes || echo no)"
@@ -200,7 +210,11 @@ sysctls() {
 
 # Tables whose chains can stop what the NVI forwards.
 filter_tables() {
-	nft list chains >"$work/chains" || return
+	limited 60 nft list chains >"$work/chains" || return
+	case $(tail -n 1 "$work/chains") in
+	'' | '}') ;;
+	*) echo 'its listing ends in the middle' >&2 && return 1 ;;
+	esac
 	awk '/^table /{table=$2 " " $3} /type filter hook (forward|prerouting)/{print table}' "$work/chains" | sort -u
 }
 
@@ -210,7 +224,7 @@ legacy_filter() { # iptables|ip6tables
 	grep -qsx filter "/proc/net/${1%tables}_tables_names" || return 0
 	for tool in "$1-legacy" "$1"; do
 		command -v "$tool-save" >/dev/null || continue
-		case $("$tool-save" -V) in *nf_tables*) continue ;; esac
+		case $(limited 60 "$tool-save" -V) in *nf_tables*) continue ;; esac
 		echo "$tool"
 		bounded "$tool-save" -t filter
 		return
@@ -220,7 +234,7 @@ legacy_filter() { # iptables|ip6tables
 
 # How this router's own nft lists the wanted table: loaded in a network namespace of its own, it touches nothing.
 canonical() { # NAME FILE
-	unshare -n sh -c 'nft -f "$2" && exec nft -a -s list table inet "$1"' sh "$1" "$2"
+	limited 60 unshare -n sh -c 'nft -f "$2" && exec nft -a -s list table inet "$1"' sh "$1" "$2"
 }
 
 observe() {
@@ -657,6 +671,9 @@ leave_if_last() {
 
 # A guard that was killed in its middle leaves it to the next, from the start.
 commit() {
+	# All that takes space comes first: from the first rename on there is no way back.
+	cmp -s "$0" "$ETC/nvi" || cp "$0" "$ETC/nvi.new" || return
+	stage_generation "$(meta generation)" || return
 	if [ "$(meta remove)" = 1 ]; then
 		rm -rf "$folder" || return
 		leave_if_last
@@ -666,12 +683,16 @@ commit() {
 		rm -f "$folder/undo"
 	fi
 	# Whatever brings the objects back has to understand all of their manifests.
-	cmp -s "$0" "$ETC/nvi" || { cp "$0" "$ETC/nvi.new" && mv "$ETC/nvi.new" "$ETC/nvi"; } || return
-	next_generation "$(meta generation)" && sync
+	[ ! -e "$ETC/nvi.new" ] || mv "$ETC/nvi.new" "$ETC/nvi" || return
+	mv "$ETC/generation.new" "$ETC/generation" && sync
+}
+
+stage_generation() { # GENERATION
+	echo $(($1 + 1)) >"$ETC/generation.new"
 }
 
 next_generation() { # GENERATION
-	echo $(($1 + 1)) >"$ETC/generation.new" && mv "$ETC/generation.new" "$ETC/generation"
+	stage_generation "$1" && mv "$ETC/generation.new" "$ETC/generation"
 }
 
 dkms_install() { # VERSION
@@ -776,7 +797,10 @@ run_steps() {
 			step=$((step + 1))
 			label=$words
 			# Before anything of it is done: what cannot be undone for want of space is not begun.
-			echo $step >>"$tx/journal" || return
+			echo $step >>"$tx/journal" || {
+				no_room "$RUN"
+				return 1
+			}
 			;;
 		do*)
 			run_words "$words" >"$tx/out" 2>"$tx/err" || {
@@ -865,7 +889,7 @@ connect() { # ADDRESS PORT [FROM]
 	from=$3
 	if [ -d "/sys/class/net/$from" ]; then
 		case $1 in *:*) family=-6 ;; *) family=-4 ;; esac
-		from=$(ip -o $family address show dev "$from" scope global | awk '{ sub(/\/.*/, "", $4); print $4; exit }')
+		from=$(limited 60 ip -o $family address show dev "$from" scope global | awk '{ sub(/\/.*/, "", $4); print $4; exit }')
 	fi
 	if command -v nc >/dev/null; then
 		limited 3 nc -z -w 2 ${from:+-s "$from"} "$1" "$2"
@@ -885,7 +909,7 @@ leaves() {
 	shift 4
 	[ "$ingress" = any ] || set -- "$@" iif "$ingress"
 	[ "$(cat "/sys/class/net/$ingress/ifalias" 2>/dev/null)" != pulumi-nvi ] || set -- "$@" mark 0x10000
-	found=$(ip -o route get "$@") || return
+	found=$(limited 60 ip -o route get "$@") || return
 	case " $found " in
 	*" dev $device "*) ;;
 	*) echo "$found" && return 1 ;;
@@ -923,7 +947,7 @@ transaction() {
 		}
 	done
 	install_pending 2>"$tx/err" || {
-		say storage 1 "cannot write $ETC: $(cat "$tx/err"); $(df -k "$ETC" 2>/dev/null | tail -n 1)"
+		no_room "$ETC"
 		drop_pending
 		return
 	}
@@ -937,6 +961,17 @@ transaction() {
 	say applied 0 ''
 	work=$tx
 	observe
+}
+
+no_room() { # FOLDER
+	say storage 1 "cannot write $1: $(cat "$tx/err" 2>/dev/null); $(df -k "$1" 2>/dev/null | tail -n 1)"
+}
+
+# Undoing writes what is left to undo, and says how it went: on a disk that has become full meanwhile, too. `spare` is for the
+# worker, to say that it could not say more.
+reserve() {
+	bytes=$((2 * $(wc -c <"$tx/steps") + 65536))
+	head -c $bytes /dev/zero >"$tx/reserve" && head -c 4096 /dev/zero >"$tx/spare" && [ "$(wc -c <"$tx/reserve")" -eq $bytes ]
 }
 
 # --- guard
@@ -982,6 +1017,7 @@ await_confirmation() {
 
 # The lines that say what to do once it is confirmed are what a restart would not forget.
 end_transaction() { # VERDICT
+	rm -f "$tx/reserve" "$tx/spare"
 	if [ "$1" = confirmed ]; then
 		if commit 2>"$tx/err"; then
 			say committed 0 ''
@@ -1035,7 +1071,8 @@ recover_object() {
 			rm -rf "$tx"
 		elif [ -e "$tx/journal" ] && [ ! -e "$tx/outcome" ]; then
 			end_transaction unguarded >"$tx/outcome.new" && mv "$tx/outcome.new" "$tx/outcome"
-		elif [ -d "$tx" ] && [ ! -e "$tx/journal" ]; then
+		# Undone, but its record could not be taken away then; or never begun.
+		elif grep -qs '^@ undone 0 ' "$tx/outcome" || { [ -d "$tx" ] && [ ! -e "$tx/journal" ]; }; then
 			drop_pending
 		fi
 	) >/dev/null
@@ -1053,6 +1090,11 @@ apply() { # TX SHA256
 		end
 	}
 	receive "$2" "$tx"
+	reserve 2>"$tx/err" || {
+		no_room "$RUN"
+		rm -rf "$tx"
+		end
+	}
 	# Locked for as long as the worker, or a command of it, is there.
 	exec 8>>"$tx/alive"
 	flock 8
@@ -1145,6 +1187,11 @@ apply) apply "$1" "$2" ;;
 _run)
 	tx=$RUN/tx/$1
 	{ transaction; say end 0 ''; } >"$tx/result.new" 2>>"$tx/log"
+	[ "$(tail -n 2 "$tx/result.new" | head -n 1)" = '@ end 0 0 0' ] || {
+		rm -f "$tx/spare" "$tx/result.new"
+		{ no_room "$RUN"; say end 0 ''; } >"$tx/result.new"
+	}
+	[ -e "$tx/armed" ] || rm -f "$tx/reserve" "$tx/spare"
 	mv "$tx/result.new" "$tx/result"
 	;;
 _guard)

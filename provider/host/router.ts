@@ -2,11 +2,12 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { NviError } from "../model/errors";
-import type { Endpoint } from "./endpoint";
+import { Deadline } from "./deadline";
+import type { Endpoint, Hop } from "./endpoint";
 import type { Applied, Confirmation, Files, Host, Section } from "./host";
 import { labelOf } from "./hops";
 import type { Pool } from "./pool";
-import { connect, type ExecResult, type Session } from "./ssh";
+import { connect, type ExecOptions, type ExecResult, type Session } from "./ssh";
 import { packBundle, parseAnswer, sha256 } from "./wire";
 
 /** Exit status by which the bootstrap says that the script isn't there; no tool uses it. */
@@ -66,9 +67,9 @@ export class Router implements Host {
     /** Over a connection of its own, from the first packet: one that stands may be let through where no new one is. */
     private async confirmAnew(id: string): Promise<Section[] | undefined> {
         const dialTimeout = Math.min(this.endpoint.dialTimeout ?? Infinity, this.confirmTimeout);
-        const session = await connect({ ...this.endpoint, dialTimeout });
+        const session = await connect({ ...withoutErrorLimit(this.endpoint), dialTimeout });
         try {
-            return this.sections("confirm", await session.execAsRoot(`exec ${FOLDER}/nvi confirm ${id}`, { operation: "confirm", timeoutMs: DECISION_TIMEOUT_MS }));
+            return this.sections("confirm", await this.answered(session, `exec ${FOLDER}/nvi confirm ${id}`, { operation: "confirm", timeoutMs: DECISION_TIMEOUT_MS }));
         } finally {
             session.close();
         }
@@ -94,8 +95,8 @@ export class Router implements Host {
 
     /** Tells what became of a transaction that goes on without us, however long the router can't be reached meanwhile. */
     private async fetchResult(id: string, lost: NviError, ended: (names: ReadonlySet<string>) => boolean = () => true): Promise<Section[]> {
-        const deadline = Date.now() + RESULT_DEADLINE_MS + this.confirmTimeout * 1000;
-        while (Date.now() < deadline) {
+        const deadline = new Deadline(RESULT_DEADLINE_MS / 1000 + this.confirmTimeout);
+        while (deadline.leftMs > 0) {
             const sections = await this.ask(id);
             const names = new Set(sections.map((section) => section.name));
             // It never began: the upload was cut. Nothing has changed.
@@ -131,10 +132,30 @@ export class Router implements Host {
         const path = `${FOLDER}/nvi`;
         const command = `if [ -x ${path} ]; then exec ${path} ${words.join(" ")}; else exit ${NO_SCRIPT}; fi`;
         const options = { stdin, timeoutMs, operation: words[0] };
-        const result = await session.execAsRoot(command, options);
+        const result = await this.answered(session, command, options);
         if (result.code !== NO_SCRIPT) return result;
         await this.upload(session);
-        return session.execAsRoot(command, options);
+        return this.answered(session, command, options);
+    }
+
+    /** The answer less what the login shell prints by itself, e.g. from a profile: it ends at a line that nobody else can know. */
+    private async answered(session: Session, command: string, options: ExecOptions): Promise<ExecResult> {
+        const mark = `nvi-answer-${randomBytes(12).toString("hex")}`;
+        const result = await session.execAsRoot(`echo; echo ${mark}; ${command}`, options);
+        const at = result.stdout.indexOf(`\n${mark}\n`);
+        if (at < 0) throw this.unheard(result, options.operation!);
+        return { ...result, stdout: result.stdout.subarray(at + mark.length + 2) };
+    }
+
+    private unheard({ code, stdout, stderr }: ExecResult, operation: string): NviError {
+        const user = this.endpoint.connection.user || "root";
+        return new NviError({
+            // A transaction may have begun all the same.
+            kind: operation === "observe" || operation === "clean" ? "privilege" : "disconnected",
+            operation, subject: this.label, reason: `the login shell of ${user} did not run the command (exit status ${code})`,
+            output: stdout.toString("utf8").trim() || stderr.toString("utf8"),
+            cure: `see whether ${user}'s shell on the router is one that runs commands (not nologin), what ends its profile early, ForceCommand in sshd_config, and command= in authorized_keys`,
+        });
     }
 
     /** Never streamed into a shell: a cut connection would look like the end of the script. */
@@ -166,4 +187,11 @@ export class Router implements Host {
             output: result.stderr.toString("utf8"), cure: "run `pulumi refresh` to see what is there",
         });
     }
+}
+
+/** As long as the router waits for it, there is hope. */
+function withoutErrorLimit(endpoint: Endpoint): Endpoint {
+    const patient = <H extends Hop>(hop: H): H => ({ ...hop, dialErrorLimit: -1 });
+    const { proxy } = endpoint.connection;
+    return { ...endpoint, connection: { ...patient(endpoint.connection), proxy: Array.isArray(proxy) ? proxy.map(patient) : proxy && patient(proxy) } };
 }

@@ -58,11 +58,15 @@ const SLOW: Explanation = {
 
 const UNCLEAR: Explanation = {
     reason: "sudo did not start the command",
-    cure: `see what \`sudo -v\` says on the router, or add ${NOPASSWD}`,
+    cure: `see what \`sudo -v\` says on the router, whether USER's shell there runs commands, or add ${NOPASSWD}`,
 };
 
 /** In order: sudo prints "a password is required" after other complaints, too. */
 const CASES: readonly (readonly [RegExp, Explanation])[] = [
+    [
+        /account is currently not available/i,
+        { reason: "the login shell of USER runs no commands (nologin)", cure: "give USER a shell, e.g. `usermod -s /bin/sh USER`" },
+    ],
     [
         /must have a tty|requiretty/i,
         { reason: "sudo wants a terminal (requiretty)", cure: "add the line `Defaults:USER !requiretty` by visudo" },

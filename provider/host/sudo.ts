@@ -87,8 +87,9 @@ export class SudoPrologue implements Prologue {
         return this.#answered === 0 && /^invalid option provided$/m.test(this.#text());
     }
 
-    refusal(code?: number | null): NviError {
-        const said = this.#text().replaceAll(this.#prompt, "[password prompt]");
+    /** @param stdout where nologin, in the place of a shell, says so */
+    refusal(code?: number | null, stdout = Buffer.alloc(0)): NviError {
+        const said = this.#text().replaceAll(this.#prompt, "[password prompt]") + stdout.toString();
         const asked = this.#answered;
         const { reason, cure } = explainRefusal({
             user: this.#talk.user,

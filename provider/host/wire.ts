@@ -16,15 +16,11 @@ export function packBundle(files: Readonly<Record<string, string>>): Buffer {
 
 export const sha256 = (bytes: Buffer | string): string => createHash("sha256").update(bytes).digest("hex");
 
-/**
- * Reads the script's answer. What stands before the first section (a banner, a noisy profile) is skipped.
- *
- * @returns undefined where the answer is not whole.
- */
+/** Reads the script's answer; undefined where it is not whole. */
 export function parseAnswer(answer: Buffer): Section[] | undefined {
     const sections: Section[] = [];
-    let at = findStart(answer);
-    while (at !== undefined && at < answer.length) {
+    let at = 0;
+    while (at < answer.length) {
         const newline = answer.indexOf(0x0a, at);
         const header = newline < 0 ? null : /^@ (\S+) (\d+) (\d+) (\d+)$/.exec(answer.toString("latin1", at, newline));
         if (!header) return undefined;
@@ -37,10 +33,4 @@ export function parseAnswer(answer: Buffer): Section[] | undefined {
         at = close + 1;
     }
     return undefined;
-}
-
-function findStart(answer: Buffer): number | undefined {
-    if (answer.subarray(0, 2).toString("latin1") === "@ ") return 0;
-    const at = answer.indexOf("\n@ ", 0, "latin1");
-    return at < 0 ? undefined : at + 1;
 }

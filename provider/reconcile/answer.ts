@@ -58,7 +58,7 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
         settings: new Map(reader.pairs("settings")),
         module: parseModule(reader.pairs("module")),
         boot: reader.parse("boot", parseBoot),
-        tableNames: new Set(reader.parse("tables", (text) => text.split("\n").filter(Boolean).map((line) => line.replace(/^table /, "")))),
+        tableNames: new Set(reader.parse("tables", parseTableNames)),
         tables: reader.tables(),
         canonical: reader.canonical(),
         foreign: reader.foreign(),
@@ -143,7 +143,7 @@ class Reader {
         return this.sections.filter((section) => section.name.startsWith("foreign/")).map((section) => {
             const [, family, name] = section.name.split("/") as [string, string, string];
             // An older nft crashes on maps that a newer one made. What can't be read can't be judged, and says so.
-            return { family, name, listing: section.exit === 0 ? section.stdout : "" };
+            return { family, name, listing: section.exit === 0 && section.stdout.endsWith("\n}\n") ? section.stdout : "" };
         });
     }
 
@@ -203,6 +203,11 @@ function describe(name: string): string {
     return known[what!] ?? what!;
 }
 
+function parseTableNames(text: string): string[] {
+    if (text !== "" && !text.endsWith("\n")) throw new Error("it ends in the middle of a line");
+    return text.split("\n").filter(Boolean).map((line) => line.replace(/^table /, ""));
+}
+
 function parseObjects(text: string): StoredObject[] {
     const objects = new Map<string, StoredObject>();
     for (const line of text.split("\n").filter(Boolean)) {
@@ -244,7 +249,7 @@ function parseLinks(text: string): ObservedLink[] {
 }
 
 function parseNeighbours(text: string): { device: string; address: string }[] {
-    return (JSON.parse(text.trim() || "[]") as Json[]).map((one) => ({ device: String(one.dev), address: canonicalPrefix(String(one.dst)) }));
+    return (JSON.parse(text) as Json[]).map((one) => ({ device: String(one.dev), address: canonicalPrefix(String(one.dst)) }));
 }
 
 /** RT_SCOPE_* of linux/rtnetlink.h, as `ip -N` prints them. */

@@ -215,12 +215,12 @@ function snapshotOf(host: Host, sections: readonly Section[]): Snapshot {
 
 /** Another stack's transaction in between means: look again, plan again. */
 async function retryStale<T>(attempt: () => Promise<T>): Promise<T> {
-    const since = Date.now();
+    const since = performance.now();
     for (let tries = 0; ; tries++) {
         try {
             return await attempt();
         } catch (error) {
-            const mayTry = tries < STALE_TRIES || Date.now() - since < lockWait() * 1000;
+            const mayTry = tries < STALE_TRIES || performance.now() - since < lockWait() * 1000;
             if (!(error instanceof NviError && error.operation === STALE) || !mayTry) throw error;
         }
     }

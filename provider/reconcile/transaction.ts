@@ -120,7 +120,8 @@ function unconfirmed(host: Host, object: string, sections: readonly Section[], t
         output: trouble && `${trouble.operation}: ${trouble.reason}${trouble.output ? `\n${trouble.output}` : ""}`,
         cure: undone
             ? storage ? "free space on that file system (df -h), or make it writable, and run this again"
-                : "the change may cut the way by which Pulumi reaches this router: look at what it does with your own address; a router that is only slow needs a longer `confirmTimeout`"
+                : trouble?.reason.includes("PerSourcePenalties") ? trouble.cure
+                    : "the change may cut the way by which Pulumi reaches this router: look at what it does with your own address; a router that is only slow needs a longer `confirmTimeout`"
             : LOOK,
     });
 }
@@ -154,9 +155,10 @@ function refusal(host: Host, transaction: Transaction, sections: readonly Sectio
         });
     }
     if (by.has("storage")) {
+        const { undone, said } = by.has("rolled-back") ? undoing(sections) : { undone: true, said: "the router is as it was" };
         return new NviError({
-            kind: "storage", operation: `apply ${object}`, subject, reason: `${text("storage")}; the router is as it was`,
-            cure: "free space on that file system (df -h), or make it writable, and run this again",
+            kind: undone ? "storage" : "half-done", operation: `apply ${object}`, subject, reason: `${text("storage")}; ${said}`,
+            cure: undone ? "free space on that file system (df -h), or make it writable, and run this again" : LOOK,
         });
     }
     return stepFailure(host, object, by, sections);

@@ -64,7 +64,7 @@ function prefixOf(host: unknown, length: unknown): string | undefined {
 }
 
 export function parseRules(family: Family, json: string): ObservedRule[] {
-    return (JSON.parse(json || "[]") as Json[]).map((rule) => {
+    return (JSON.parse(json) as Json[]).map((rule) => {
         const mark = rule.fwmark === undefined ? undefined : { value: Number(rule.fwmark), mask: Number(rule.fwmask ?? 0xffffffff) };
         const suppress = text(rule.suppress_prefixlen);
         const unreachable = text(rule.action) === ACTION_UNREACHABLE || text(rule.action) === "unreachable";
@@ -129,7 +129,7 @@ const ROUTE_TYPES: Record<string, Route["type"]> = { "1": "unicast", "6": "black
 
 /** Parses `ip -N -j route show table <table>`. */
 export function parseRoutes(family: Family, table: number, json: string): ObservedRoute[] {
-    return (JSON.parse(json.trim() || "[]") as Json[]).map((route) => {
+    return (JSON.parse(json) as Json[]).map((route) => {
         const type = route.type === undefined ? "unicast" : ROUTE_TYPES[String(route.type)];
         const nexthops = route.nexthops as Json[] | undefined;
         return {

@@ -3,7 +3,8 @@ import { officeInputs, officeProgram, routerArgs, setup, type Setup } from "../e
 import { diffDumps } from "../lab";
 import { figure } from "../lab/figure";
 import { random as randomOf } from "../unit/model/random";
-import { Cutter, CUTS, describe, type Point, type Result } from "./cuts";
+import { Ground, type Point, type Result } from "./bench";
+import { CHANGES, CUTS, describeCut, during } from "./cuts";
 import { deadline, isDone, record, seed } from "./results";
 
 /* The same cuts, with the whole engine: `pulumi up` is cut short, and a plain one after it has to do. */
@@ -27,15 +28,15 @@ afterAll(() => on?.stop());
 
 it("a plain `pulumi up` after one that was cut short brings what was asked for", async () => {
     const { lab, stack } = on;
-    const cutter = new Cutter(lab);
+    const ground = new Ground(lab);
     const write = (version: number): void => stack.write({ "index.js": fast(officeProgram(lab, VERSIONS[version]!), routerArgs(lab)) });
     const versions: string[] = [];
     let commands = 0;
     // From the first, so that it takes as many commands either way.
     for (const version of [0, 1, 0, 1]) {
         write(version);
-        commands = await cutter.counted(() => stack.up());
-        versions[version] = await cutter.dump();
+        commands = await ground.commandsOf(CHANGES, () => stack.up());
+        versions[version] = await ground.dump();
     }
     const random = randomOf(seed);
     const points = random.shuffle(CUTS.flatMap((cut) => Array.from({ length: EACH }, (_, i): Point => {
@@ -47,22 +48,22 @@ it("a plain `pulumi up` after one that was cut short brings what was asked for",
     async function tried(point: Point, from: number): Promise<Result> {
         const to = 1 - from;
         write(to);
-        const said = await cutter.during(point, async () => {
+        const said = await during(lab, ground, point, async () => {
             const { code, all } = await stack.up([], { allowFailure: true });
             return code === 0 ? "done" : all;
         }, () => stack.kill());
-        const state = await cutter.dump();
-        const ended = cutter.difference(versions[to]!, state).length === 0 ? "new" : cutter.difference(versions[from]!, state).length === 0 ? "old" : "neither";
+        const state = await ground.dump();
+        const ended = ground.difference(versions[to]!, state).length === 0 ? "new" : ground.difference(versions[from]!, state).length === 0 ? "old" : "neither";
         if (point.cut === "provider killed") await stack.run(["cancel", "--yes"]);
         const { code, all } = await stack.up([], { allowFailure: true });
-        const left = cutter.difference(versions[to]!, await cutter.dump());
+        const left = ground.difference(versions[to]!, await ground.dump());
         const trouble = [
             ...(ended === "neither" ? [`the router has neither version after:\n${said}`] : []),
             ...(said === "done" && ended === "old" ? ["it succeeded, but the router has the old version"] : []),
             ...(code === 0 ? [] : [`a plain up failed:\n${all}`]),
             ...(left.length === 0 ? [] : [`a plain up does not bring the new version:\n${left.join("\n")}`]),
         ];
-        return { ...point, ended: trouble.length === 0 ? ended : "neither", said: trouble.length === 0 ? said.trim().split("\n", 1)[0]! : `${describe(point)}: ${trouble.join("\n")}` };
+        return { ...point, ended: trouble.length === 0 ? ended : "neither", said: trouble.length === 0 ? said.trim().split("\n", 1)[0]! : `${describeCut(point)}: ${trouble.join("\n")}` };
     }
 
     const failures: string[] = [];
@@ -72,7 +73,7 @@ it("a plain `pulumi up` after one that was cut short brings what was asked for",
         if (isDone(point)) continue;
         const { ended, said } = record(await tried(point, version), points.length);
         if (ended === "neither") failures.push(said);
-        figure(`${describe(point)}: ${ended}`);
+        figure(`${describeCut(point)}: ${ended}`);
         version = 1 - version;
     }
     await stack.preview(["--refresh", "--expect-no-changes"]);

@@ -1,8 +1,8 @@
 // @ts-check
-// What `npm run faults` runs: things that end in the middle of transactions, at every point of every one, and what takes long
-// besides: inputs that nobody thought of, sequences of operations beside what others have on the router, two stacks at once, a thousand changes.
+// What `npm run faults` runs: things that end in the middle of transactions, tools that lie, at every point of every one, and what takes
+// long besides: inputs that nobody thought of, sequences of operations beside what others have on the router, two stacks at once, a thousand changes.
 //
-//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [inputs] [cuts] [engine] [foreign] [neighbours] [soak] [power]
+//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [inputs] [cuts] [engine] [lies] [foreign] [neighbours] [soak] [power]
 //
 // Each part has its share of the budget; power cuts are those of an emulated router. The order is the seed's. What was done is kept in test/faults/results.jsonl, so that a next run goes on; `--fresh` forgets it.
 import { existsSync, readFileSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ import { vitest } from "../tools/vitest.mjs";
 import { ensureImage, VM_TOOLS } from "../vm/image.mjs";
 
 /** Of each there is a test file, and a project of vitest. */
-const PARTS = ["inputs", "cuts", "engine", "foreign", "neighbours", "soak", "power"];
+const PARTS = ["inputs", "cuts", "engine", "lies", "foreign", "neighbours", "soak", "power"];
 const RESULTS = join(root, "test", "faults", "results.jsonl");
 const progress = createProgress(process.stdout);
 

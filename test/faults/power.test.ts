@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { Lab } from "../lab";
 import { figure } from "../lab/figure";
 import { random as randomOf } from "../unit/model/random";
-import { CutBench, describe, type Point } from "./cuts";
+import type { Point } from "./bench";
+import { CutBench } from "./cuts";
 import { deadline, isDone, record, seed } from "./results";
 import { SCENES } from "./scenes";
 
@@ -26,7 +27,7 @@ it("a router whose power is cut in a transaction comes up with the old version o
         if (Date.now() >= deadline) break;
         const { ended, said } = record(await bench.tried(point, { repeated: i % REPEATED === 0 }), points.length);
         if (ended === "neither") failures.push(said);
-        figure(`${describe(point)}: ${ended}`);
+        figure(`${bench.describe(point)}: ${ended}`);
     }
     expect(failures).toEqual([]);
 });

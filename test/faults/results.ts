@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
-import type { Point, Result } from "./cuts";
+import type { Point, Result } from "./bench";
 import type { Tally } from "./foreign";
 
 /* What `npm run faults` keeps of its parts, a line each, and goes by when it goes on; main.mjs prints it. */

@@ -50,3 +50,9 @@ export const SCENES: readonly Scene[] = (Object.keys(RESOURCES) as ResourceKind[
         { name: `delete ${kind}`, needs, from: second },
     ];
 });
+
+/** A look at every resource, which is to find it as it is. */
+export const LOOKS: readonly Scene[] = (Object.keys(RESOURCES) as ResourceKind[]).map((kind) => {
+    const object = desiredOf(kind, VERSIONS[kind].inputs[0] as never);
+    return { name: `read ${kind}`, needs: VERSIONS[kind].needs, from: object, to: object };
+});

@@ -53,7 +53,7 @@ export class Lab {
     entry.namespaces = this.topology.nodes.map(node => namespaceOf(node.name));
     save(entry);
     const router = emulation?.createRouter({ ...options, dir: entry.dir, namespace: namespaceOf("router"), topology: this.topology });
-    this.ownMachine = router ? undefined : new Machine(entry.dir, namespaceOf("router"), namespaceOf("lan"), options.users ?? []);
+    this.ownMachine = router ? undefined : new Machine(entry.dir, namespaceOf("router"), namespaceOf("lan"), options.users ?? [], options.programs);
     for (const { name } of this.topology.nodes) {
       this.nodes.set(name, new LabNode(name, namespaceOf(name), name === "router" ? () => this.machine.enter() : undefined));
     }
@@ -214,6 +214,8 @@ export interface LabOptions extends OfficeOptions {
   user?: string;
   users?: User[];
   sshd?: SshdOptions;
+  /** A folder of programs that go before the machine's own on a router in namespaces; see `newer`. */
+  programs?: string;
 }
 
 export interface EmulationOptions {

@@ -30,8 +30,11 @@ export class Machine {
   private init: Child | undefined;
   private initPid = 0;
 
-  /** @param keeperNamespace one that lives as long as the lab, which the router's own does not (it reboots) */
-  constructor(private readonly dir: string, private readonly namespace: string, private readonly keeperNamespace: string, private readonly users: User[]) {}
+  /**
+   * @param keeperNamespace one that lives as long as the lab, which the router's own does not (it reboots)
+   * @param programs a folder whose files go before the machine's; see `newer`
+   */
+  constructor(private readonly dir: string, private readonly namespace: string, private readonly keeperNamespace: string, private readonly users: User[], private readonly programs?: string) {}
 
   /** Where the disk is seen from inside the keeper; from outside, see `disk`. */
   private get mountPoint(): string { return path.join(this.dir, "disk"); }
@@ -52,6 +55,8 @@ export class Machine {
     release(this.keeper);
     const base = path.join(this.disk, "base");
     this.writeBase(base);
+    // Overlayfs takes no two layers of which one is inside the other, as the cache folder is inside the machine's root.
+    if (this.programs) await run(["cp", "-a", this.programs, path.join(this.disk, "programs")], { timeoutMs: 60_000 });
     // A device 0:0 is overlayfs's mark for "gone": whatever the machine has there does not shine through.
     const masked = fs.readdirSync("/").filter(name => !shared.includes(name));
     await run(["nsenter", `--mount=/proc/${this.keeper.pid}/ns/mnt`, "sh", "-c", 'cd "$1" && shift && for name; do mknod "$name" c 0 0; done', "sh", path.join(this.mountPoint, "mask"), ...masked]);
@@ -61,7 +66,7 @@ export class Machine {
   async powerOn(): Promise<void> {
     fs.writeFileSync(path.join(this.disk, "boot_id"), `${randomUUID()}\n`);
     this.init = new Child(["nsenter", `--net=/run/netns/${this.namespace}`, `--mount=/proc/${this.keeper!.pid}/ns/mnt`,
-      "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c", bootScript, "sh", this.mountPoint, this.sshDir], { stdin: "" });
+      "unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "sh", "-c", bootScript, "sh", this.mountPoint, this.sshDir, this.programs ? `${path.join(this.mountPoint, "programs")}:` : ""], { stdin: "" });
     const started = await this.init.waitFor(/^pid (\d+)\n(?:.*\n)*ready$/m);
     this.initPid = Number(started[1]);
     release(this.init);
@@ -88,10 +93,7 @@ export class Machine {
 
   /** The path that a router's file had before anything was written, or undefined where there was none. */
   original(file: string): { path: string; stat: fs.Stats } | undefined {
-    const relative = file.replace(/^\//, "");
-    const layers = [path.join(this.disk, "base", relative)];
-    if (shared.includes(relative.split("/")[0] ?? "")) layers.push(path.join("/", relative));
-    for (const candidate of layers) {
+    for (const candidate of this.layers(file)) {
       const stat = fs.lstatSync(candidate, { throwIfNoEntry: false });
       if (stat) return { path: candidate, stat };
     }
@@ -101,11 +103,15 @@ export class Machine {
   /** Names in a folder before anything was written. */
   originalNames(dir: string): string[] {
     const names = new Set<string>();
-    const relative = dir.replace(/^\//, "");
-    const layers = [path.join(this.disk, "base", relative)];
-    if (shared.includes(relative.split("/")[0] ?? "")) layers.push(path.join("/", relative));
-    for (const layer of layers) if (fs.existsSync(layer)) for (const name of fs.readdirSync(layer)) names.add(name);
+    for (const layer of this.layers(dir)) if (fs.existsSync(layer)) for (const name of fs.readdirSync(layer)) names.add(name);
     return [...names];
+  }
+
+  /** Where a path may be that the router has from its start. */
+  private layers(file: string): string[] {
+    const relative = file.replace(/^\//, "");
+    const layers = ["base", ...this.programs ? ["programs"] : []].map(layer => path.join(this.disk, layer, relative));
+    return shared.includes(relative.split("/")[0] ?? "") ? [...layers, path.join("/", relative)] : layers;
   }
 
   private writeBase(base: string): void {
@@ -144,7 +150,7 @@ const bootScript = `set -e
 disk=$1 ssh=$2 root=$1/root
 read -r pid rest </proc/self/stat
 echo "pid $pid"
-mount -t overlay overlay -o "lowerdir=$disk/base:$disk/mask:/,upperdir=$disk/upper,workdir=$disk/work" "$root"
+mount -t overlay overlay -o "lowerdir=$disk/base:$disk/mask:$3/,upperdir=$disk/upper,workdir=$disk/work" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"

@@ -10,6 +10,8 @@ export interface SshdOptions {
   hostKeyTypes?: KeyType[];
   /** Lines of sshd_config that come first, and so win. */
   config?: string[];
+  /** @default true */
+  sftp?: boolean;
   /** The router's systemd starts it, at boot too. @default false */
   service?: boolean;
 }
@@ -68,7 +70,7 @@ export class Sshd {
       ...this.options.config ?? [],
       `Port ${this.port}`, `PidFile ${inside}/sshd.pid`, "LogLevel VERBOSE", "UsePAM no", "StrictModes no", "UseDNS no",
       "PermitRootLogin prohibit-password", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "MaxSessions 10",
-      `AuthorizedKeysFile ${inside}/authorized_keys.%u`, "PrintMotd no", "PrintLastLog no", "Subsystem sftp internal-sftp",
+      `AuthorizedKeysFile ${inside}/authorized_keys.%u`, "PrintMotd no", "PrintLastLog no", ...this.options.sftp ?? true ? ["Subsystem sftp internal-sftp"] : [],
       ...this.keyTypes.map(type => `HostKey ${inside}/host_${type}`),
     ].join("\n") + "\n");
   }

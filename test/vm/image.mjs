@@ -116,7 +116,7 @@ function recipeHash(release) {
 }
 
 /** Lines for sources.list: this machine's own mirrors where they have the release. @param {Release} release */
-async function aptSources(release) {
+export async function aptSources(release) {
     const own = ownMirrors();
     const signed = existsSync(KEYRING) ? `[signed-by=${KEYRING}] ` : "";
     const main = await firstWith([...own.debian, ...MIRRORS.debian], release);

@@ -143,6 +143,16 @@ describe("does not try again", () => {
         await odd.stop();
     });
 
+    test("a server whose banner is longer than a packet may be", async () => {
+        const chatty = await Server.start();
+        chatty.file("banner", "Authorized use only. ".repeat(3000));
+        const lengthy = await Server.start({ config: [`Banner ${chatty.dir}/banner`] });
+        const error = await refused({ ...(await lengthy.endpoint()), dialTimeout: 5 });
+        expect(error).toMatchObject({ kind: "protocol", reason: expect.stringContaining("Bad packet length"), cure: expect.stringContaining("shorten what `Banner` shows") });
+        expect(lengthy.count(/^Connection from /)).toBe(1);
+        await Promise.all([chatty.stop(), lengthy.stop()]);
+    });
+
     test("a server that falls silent in the login", async () => {
         const slow = await Server.start({ config: ["AuthorizedKeysCommand /usr/bin/sleep 30", "AuthorizedKeysCommandUser root"] });
         // A key that authorized_keys does not have, so that sshd asks the command.

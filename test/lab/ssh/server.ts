@@ -18,6 +18,12 @@ export interface ServerOptions {
     sudoers?: string[];
     /** A program, or the text of a script, in the place of sudo. */
     sudo?: string;
+    /** A folder of programs that go before the machine's own; see `newer`. */
+    programs?: string;
+    /** Login shells of users, in the place of sh (ops: bash). */
+    shells?: Record<string, string>;
+    /** Their homes, in the place of /tmp: the server's own folder, where a test puts profiles. */
+    homes?: boolean;
 }
 
 /** The login of `deploy`, and of no real account. It has what breaks careless quoting. */
@@ -42,13 +48,13 @@ export class Server {
         chmodSync(dir, 0o755);
         const types = options.hostKeys ?? ["ed25519"];
         for (const type of types) await keygen(join(dir, `host_${type}`), { type });
-        writeAccounts(dir, options.sudoers ?? []);
+        writeAccounts(dir, options);
         writeFileSync(join(dir, "authorized_keys"), "");
         if (options.sudo) writeSudo(dir, options.sudo);
         for (;;) {
             const port = await freePort();
             writeFileSync(join(dir, "sshd_config"), sshdConfig(dir, port, types, options.config ?? []));
-            const child = new Child([...enter, "sh", "-ec", boot, "sh", dir], { stdin: "" });
+            const child = new Child([...enter, "sh", "-ec", boot, "sh", dir, options.programs ?? ""], { stdin: "" });
             const [, taken] = await child.waitFor(/Server listening on|(Address already in use)/);
             if (!taken) return new Server(dir, port, child);
             await child.stop("SIGKILL");
@@ -118,8 +124,9 @@ export class Server {
 /** Ends with the test's process, too, when that gets no chance to stop it. */
 const enter = ["setpriv", "--pdeathsig", "KILL", "unshare", "-m", "-p", "-f", "--kill-child", "--mount-proc", "--propagation", "private"];
 
-/** $1 is the folder. Bind mounts over the machine's files, seen in here only. */
+/** $1 is the folder, $2 that of programs. Bind mounts over the machine's files, seen in here only. */
 const boot = `
+if [ -n "$2" ]; then mount -t overlay -o "lowerdir=$2/usr:/usr" overlay /usr; fi
 for name in passwd shadow group sudoers; do mount --bind "$1/$name" "/etc/$name"; done
 if [ -e "$1/sudo" ]; then mount --bind "$1/sudo" /usr/bin/sudo; fi
 mount -t tmpfs tmpfs /run
@@ -148,7 +155,7 @@ function sshdConfig(dir: string, port: number, types: readonly KeyType[], first:
 }
 
 /** The machine's own accounts stay, so that sshd finds its own; root gets no password. */
-function writeAccounts(dir: string, sudoers: readonly string[]): void {
+function writeAccounts(dir: string, { sudoers = [], shells = {}, homes }: ServerOptions): void {
     const hash = spawnSync("openssl", ["passwd", "-6", "-stdin"], { input: `${password}\n` }).stdout.toString().trim();
     const add = (name: string, mode: number, line: (user: string, i: number) => string) => {
         // Root's own home may hold a slow .bashrc, which bash reads at every command by ssh.
@@ -156,7 +163,8 @@ function writeAccounts(dir: string, sudoers: readonly string[]): void {
         writeFileSync(join(dir, name), `${text}${users.map(line).join("\n")}\n`);
         chmodSync(join(dir, name), mode);
     };
-    add("passwd", 0o644, (user, i) => `${user}:x:${4001 + i}:${4001 + i}::/tmp:/bin/${user === "ops" ? "bash" : "sh"}`);
+    const shellOf = (user: string) => shells[user] ?? `/bin/${user === "ops" ? "bash" : "sh"}`;
+    add("passwd", 0o644, (user, i) => `${user}:x:${4001 + i}:${4001 + i}::${homes ? dir : "/tmp"}:${shellOf(user)}`);
     add("group", 0o644, (user, i) => `${user}:x:${4001 + i}:`);
     add("shadow", 0o640, (user) => `${user}:${hash}:19000:0:99999:7:::`);
     writeFileSync(join(dir, "sudoers"), ["root ALL=(ALL) ALL", "Defaults !fqdn", ...sudoers, ""].join("\n"));

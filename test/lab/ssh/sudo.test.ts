@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { connect, type Session } from "../../../provider/host/ssh";
 import type { NviError } from "../../../provider/model/errors";
+import { newer } from "../newer";
 import { run, until } from "../process";
 import { TcpRelay } from "./relay";
 import { Server, password } from "./server";
@@ -150,6 +151,34 @@ describe("sudo-rs", () => {
         const session = await login(host, "deploy", password);
         for (let i = 0; i < 3; i++) expect((await session.execAsRoot("cat", { stdin: Buffer.from("whole input") })).stdout.toString()).toBe("whole input");
         expect((await failed((await login(host, "deploy", "hunter2")).execAsRoot("id"))).reason).toMatch(/refused the password/);
+    });
+});
+
+describe("the sudo-rs of Debian 13", () => {
+    let programs: string | undefined;
+    let missing: string | undefined;
+    beforeAll(async () => void ({ programs, missing } = await newer()), 300_000);
+    const real = (name: string, sudoers: string[], use: (host: Server) => Promise<void>) => test(name, async ({ skip }) => {
+        skip(programs === undefined, missing);
+        const host = await start({ programs, sudo: `${programs}/usr/bin/sudo-rs`, sudoers });
+        expect((await (await login(host, "root")).exec("sudo --version 2>&1")).stdout.toString()).toMatch(/^sudo-rs /);
+        await use(host);
+    });
+
+    real("with a password", ["deploy ALL=(root) ALL"], async (host) => wholesome(await login(host, "deploy", password)));
+    real("without one", ["ops ALL=(root) NOPASSWD: ALL"], async (host) => wholesome(await login(host, "ops", "never needed")));
+    real("with a terminal of its own", ["deploy ALL=(root) ALL", "Defaults use_pty"], async (host) => wholesome(await login(host, "deploy", password)));
+    real("30 at once", ["deploy ALL=(root) ALL"], async (host) => {
+        const session = await login(host, "deploy", password);
+        const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => session.execAsRoot("cat", { stdin: Buffer.from(`${i}`) })));
+        expect(answers.map(({ stdout }) => stdout.toString())).toEqual(Array.from({ length: 30 }, (_, i) => `${i}`));
+    });
+    real("and what it refuses", ["deploy ALL=(root) ALL", "ops ALL=(root) NOPASSWD: /usr/bin/id"], async (host) => {
+        const refusal = async (user: string, sudoPassword?: string) => (await failed((await login(host, user, sudoPassword)).execAsRoot("id"))).reason;
+        expect(await refusal("deploy", "hunter2")).toMatch(/sudo refused the password/);
+        expect(await refusal("deploy")).toMatch(/asks for a password, and none is configured/);
+        expect(await refusal("nosudo", password)).toMatch(/nosudo may not run this by sudo/);
+        expect(await refusal("ops", password)).toMatch(/ops may not run this by sudo/);
     });
 });
 

@@ -42,6 +42,14 @@ describe("an answer that can't be read is never taken for 'nothing there':", () 
         expect(refusal(with_(await answered(), section(name, '[{"ifname":"lan0","fla')))).toMatchObject({ kind: "protocol", reason: expect.stringMatching(/answered something that can't be read/) as string });
     });
 
+    it.each(["rules4", "rules6", "neighbours", "ra", "route4/7700"])("the tool of %s says nothing at all", async (name) => {
+        expect(refusal(with_(await answered(), section(name, "")))).toMatchObject({ kind: "protocol", reason: expect.stringMatching(/answered something that can't be read/) as string });
+    });
+
+    it("the names of tables end in the middle of a line", async () => {
+        expect(refusal(with_(await answered(), section("tables", "table inet nvi_nat_main\ntable ine")))).toMatchObject({ kind: "protocol" });
+    });
+
     it.each([
         ["a table's listing that ends in its middle", section("nft/nvi_nat_main", "table inet nvi_nat_main { # handle 1\n\tchain guard { # handle 1\n")],
         ["a listing of something else", section("nft/nvi_nat_main", "Warning: what is this\n")],
@@ -89,8 +97,8 @@ describe("what is proof of absence", () => {
     });
 
     it("somebody else's forward chains that can't be listed are known to be unreadable", async () => {
-        const sections = [...await answered(), section("foreign/ip/filter", "half", 139, ""), section("foreign/inet/fw", "table inet fw {\n}\n")];
-        expect(parse(sections).foreign).toEqual([{ family: "ip", name: "filter", listing: "" }, { family: "inet", name: "fw", listing: "table inet fw {\n}\n" }]);
+        const sections = [...await answered(), section("foreign/ip/filter", "half", 139, ""), section("foreign/ip6/filter", "table ip6 filter {\n\tchain FORW"), section("foreign/inet/fw", "table inet fw {\n}\n")];
+        expect(parse(sections).foreign).toEqual([{ family: "ip", name: "filter", listing: "" }, { family: "ip6", name: "filter", listing: "" }, { family: "inet", name: "fw", listing: "table inet fw {\n}\n" }]);
     });
 
     it("legacy iptables have no filter table, or one that no tool can list", async () => {
