@@ -38,7 +38,7 @@ section() { # NAME COMMAND...
 	section_status=$?
 	# What a tool could not write for want of space it may well call a success.
 	if echo room >"$work/room" 2>/dev/null; then
-		rm -f "$work/room"
+		: >"$work/room"
 		say_file "$section_name" $section_status "$work/out" "$work/err"
 	else
 		rm -f "$work/room" "$work/out" "$work/err"
