@@ -2,15 +2,12 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { MODULE_ONLY, SAMPLE } from "./vm/sample.mjs";
 
-/** Namespaces, and the sample of emulated routers beside them: a test waits for much, and two share two processors well. */
-const beside = { maxWorkers: 2, sequence: { groupOrder: 1 } };
-/** By themselves, emulated machines do better one after the other. */
-const alone = { maxWorkers: 1, sequence: { groupOrder: 2 } };
-
 const emulated = (backend: "rules" | "module") => ({
     env: { NVI_TEST_ROUTER: process.env.NVI_TEST_ROUTER ?? "bookworm", NVI_TEST_PATIENCE: process.env.NVI_TEST_PATIENCE ?? "5", NVI_TEST_BACKEND: backend },
     pool: "forks" as const,
-    ...alone,
+    // Two emulated machines on two processors are slower than one after the other.
+    maxWorkers: 1,
+    sequence: { groupOrder: 2 },
     testTimeout: 600_000,
     hookTimeout: 600_000,
 });
@@ -40,8 +37,9 @@ export default defineConfig({
                     include: ["test/lab/**/*.test.ts", "test/e2e/**/*.test.ts"],
                     exclude: MODULE_ONLY,
                     pool: "forks",
+                    maxWorkers: 2,
                     // Not beside the unit tests: those would take the time that these have deadlines for.
-                    ...beside,
+                    sequence: { groupOrder: 1 },
                     testTimeout: 300_000,
                     hookTimeout: 300_000,
                 },
@@ -50,7 +48,7 @@ export default defineConfig({
             ...["inputs", "cuts", "engine", "lies", "foreign", "neighbours", "soak"].map((name) => ({ extends: true as const, test: { name: `faults-${name}`, include: [`test/faults/${name}.test.ts`], pool: "forks" as const, testTimeout: 0, hookTimeout: 300_000 } })),
             { extends: true, test: { ...emulated("rules"), name: "faults-power", include: ["test/faults/power.test.ts"], testTimeout: 0 } },
             // What the lab is for is shown again, with a whole Debian as the router, by either backend.
-            { extends: true, test: { ...emulated("rules"), ...(process.env.NVI_TEST_FULL === "1" ? alone : beside), name: "vm", include: SAMPLE.rules } },
+            { extends: true, test: { ...emulated("rules"), name: "vm", include: SAMPLE.rules } },
             { extends: true, test: { ...emulated("module"), name: "vm-module", include: SAMPLE.module, globalSetup: "test/vm/with-module.ts" } },
         ],
     },

@@ -10,12 +10,13 @@ import { count } from "./summary.mjs";
 const CONFIG = join("test", "vitest.config.mts");
 
 /**
- * Runs vitest once, in our terminal, and counts.
+ * Runs vitest once, and counts.
  *
  * @param {string[]} args
- * @param {{ env?: Record<string, string>, become?: string[] }} [options] `become` is the command that makes us root
+ * @param {{ env?: Record<string, string>, become?: string[], atEnd?: boolean }} [options] `become` is the command that makes
+ *   us root; what is printed goes to our terminal as it comes, or all of it at the end
  */
-export async function vitest(args, { env = {}, become = [] } = {}) {
+export async function vitest(args, { env = {}, become = [], atEnd = false } = {}) {
     const scratch = mkdtempSync(join(tmpdir(), "nvi-test-"));
     const report = join(scratch, "report.json");
     const [command, ...rest] = [
@@ -30,9 +31,12 @@ export async function vitest(args, { env = {}, become = [] } = {}) {
         const child = spawn(/** @type {string} */ (command), rest, {
             cwd: root,
             env: { ...process.env, ...env },
-            stdio: ["ignore", "inherit", "inherit"],
+            stdio: atEnd ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"],
         });
+        let output = "";
+        for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text) => (output += text));
         const { code, interrupted } = await ended(child);
+        process.stdout.write(output);
         const status = interrupted ? signalCode(interrupted) : (code ?? 1);
         return { status, interrupted, counts: count(report, status) };
     } finally {
