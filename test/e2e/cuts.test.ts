@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab?.stop());
 
-describe.each(sampled(SCENES, (_, i) => i % 5 === 1))("$name, cut short", (scene) => {
+describe.each(sampled(SCENES, (_, i) => i % 8 === 1))("$name, cut short", (scene) => {
     let bench: CutBench;
     beforeAll(async () => {
         bench = new CutBench(lab, scene);

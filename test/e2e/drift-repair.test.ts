@@ -7,6 +7,7 @@ import { NVIS, bench, type Bench } from "./drift-core";
 import { addForeign, tamperWith } from "./drift-rounds";
 import { hasState, propertiesOf, SHARED_WITHOUT_STATE, WITHOUT_STATE } from "./drift-stateless";
 import { leavesOf, named } from "./drift-walk";
+import { sampled } from "./sample";
 
 describe("a property that nothing on the router stands for is listed with its reason:", () => {
     it.each(KINDS)("%s", (kind) => {
@@ -38,7 +39,7 @@ describe.each(KINDS.filter((kind) => kind !== "two-stage-nat"))("what is done to
     });
     afterAll(async () => await on.stop());
 
-    it.each(CASES.filter((one) => one.kind === kind).map((one, i) => ({ ...one, title: `case ${i}` })))("$title", async (one) => {
+    it.each(sampled(CASES.filter((one) => one.kind === kind).map((one, i) => ({ ...one, title: `case ${i}` })), (_, i) => i % 2 === 0))("$title", async (one) => {
         expect(await tamperWith(on, one, seen)).toBeGreaterThanOrEqual(0);
     });
 });
