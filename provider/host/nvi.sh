@@ -26,15 +26,20 @@ EX_IOERR=74
 TAB=$(printf '\t')
 
 say_file() { # NAME EXIT STDOUT-FILE STDERR-FILE
-	printf '@ %s %s %s %s\n' "$1" "$2" "$(($(wc -c <"$3")))" "$(($(wc -c <"$4")))"
-	cat "$3" "$4"
+	# Processes are what an answer costs, and most of these files are empty.
+	out_bytes=0
+	err_bytes=0
+	[ ! -s "$3" ] || out_bytes=$(($(wc -c <"$3")))
+	[ ! -s "$4" ] || err_bytes=$(($(wc -c <"$4")))
+	printf '@ %s %s %s %s\n' "$1" "$2" "$out_bytes" "$err_bytes"
+	[ "$out_bytes$err_bytes" = 00 ] || cat "$3" "$4"
 	printf '\n'
 }
 
 section() { # NAME COMMAND...
 	section_name=$1
 	shift
-	bounded "$@" >"$work/out" 2>"$work/err" </dev/null
+	"$@" >"$work/out" 2>"$work/err" </dev/null
 	section_status=$?
 	# What a tool could not write for want of space it may well call a success.
 	if echo room >"$work/room" 2>/dev/null; then
@@ -56,12 +61,7 @@ end() {
 }
 
 # A tool that hangs must not hold the lock for ever.
-bounded() {
-	case $(type "$1" 2>/dev/null) in
-	*function*) "$@" ;;
-	*) limited 60 "$@" ;;
-	esac
-}
+bounded() { limited 60 "$@"; }
 
 limited() { # SECONDS COMMAND...
 	if [ -n "$timeout" ]; then $timeout "$@"; else shift && "$@"; fi
@@ -110,10 +110,11 @@ facts() {
 	printf 'os\t%s\n' "$(. /etc/os-release 2>/dev/null && printf %s "${PRETTY_NAME:-}")"
 	printf 'machine\t%s\n' "$(sha256sum </etc/machine-id 2>/dev/null | cut -c1-16)"
 	for tool in nft ip unshare flock sha256sum mktemp head tail; do
-		printf 'tool %s\t%s\n' "$tool" "$(command -v $tool)"
+		printf 'tool %s\t' "$tool"
+		command -v $tool || echo
 	done
-	printf 'nft\t%s\n' "$(limited 60 nft --version 2>&1)"
-	printf 'iproute2\t%s\n' "$(limited 60 ip -V 2>&1)"
+	printf 'nft\t%s\n' "$(bounded nft --version 2>&1)"
+	printf 'iproute2\t%s\n' "$(bounded ip -V 2>&1)"
 	printf 'init\t%s\n' "$(init)"
 	printf 'generation\t%s\n' "$(cat "$ETC/generation" 2>/dev/null || echo 0)"
 	printf 'installed\t%s\n' "$([ -d "$ETC" ] && echo yes || echo no)"
@@ -210,7 +211,7 @@ sysctls() {
 
 # Tables whose chains can stop what the NVI forwards.
 filter_tables() {
-	limited 60 nft list chains >"$work/chains" || return
+	bounded nft list chains >"$work/chains" || return
 	case $(tail -n 1 "$work/chains") in
 	'' | '}') ;;
 	*) echo 'its listing ends in the middle' >&2 && return 1 ;;
@@ -224,7 +225,7 @@ legacy_filter() { # iptables|ip6tables
 	grep -qsx filter "/proc/net/${1%tables}_tables_names" || return 0
 	for tool in "$1-legacy" "$1"; do
 		command -v "$tool-save" >/dev/null || continue
-		case $(limited 60 "$tool-save" -V) in *nf_tables*) continue ;; esac
+		case $(bounded "$tool-save" -V) in *nf_tables*) continue ;; esac
 		echo "$tool"
 		bounded "$tool-save" -t filter
 		return
@@ -234,32 +235,32 @@ legacy_filter() { # iptables|ip6tables
 
 # How this router's own nft lists the wanted table: loaded in a network namespace of its own, it touches nothing.
 canonical() { # NAME FILE
-	limited 60 unshare -n sh -c 'nft -f "$2" && exec nft -a -s list table inet "$1"' sh "$1" "$2"
+	bounded unshare -n sh -c 'nft -f "$2" && exec nft -a -s list table inet "$1"' sh "$1" "$2"
 }
 
 observe() {
 	section facts facts
 	section objects objects
-	section links ip -j -d link show
-	section addresses ip -N -j address show
-	section rules4 ip -N -j -4 rule show
-	section rules6 ip -N -j -6 rule show
-	section ra ip -N -j -6 route show table all proto 9
-	section neighbours ip -N -j neighbour show proxy
+	section links bounded ip -j -d link show
+	section addresses bounded ip -N -j address show
+	section rules4 bounded ip -N -j -4 rule show
+	section rules6 bounded ip -N -j -6 rule show
+	section ra bounded ip -N -j -6 route show table all proto 9
+	section neighbours bounded ip -N -j neighbour show proxy
 	section sysctls sysctls
 	section settings requested setting /sys
 	section module module_facts
 	section boot boot_state
 	section networkd networkd_settings
-	section tables nft list tables
+	section tables bounded nft list tables
 	while IFS="$TAB" read -r what name file; do
 		case $what in
 		route)
-			section "route4/$name" ip -N -j -4 route show table "$name"
-			section "route6/$name" ip -N -j -6 route show table "$name"
+			section "route4/$name" bounded ip -N -j -4 route show table "$name"
+			section "route6/$name" bounded ip -N -j -6 route show table "$name"
 			;;
 		nft)
-			section "nft/$name" nft -a -s list table inet "$name"
+			section "nft/$name" bounded nft -a -s list table inet "$name"
 			[ "$file" = - ] || section "canonical/$name" canonical "$name" "$work/$file"
 			;;
 		forward)
@@ -268,7 +269,7 @@ observe() {
 			section legacy/iptables legacy_filter iptables
 			section legacy/ip6tables legacy_filter ip6tables
 			while read -r family table; do
-				section "foreign/$family/$table" nft -s list table "$family" "$table"
+				section "foreign/$family/$table" bounded nft -s list table "$family" "$table"
 			done <"$work/forward"
 			;;
 		esac
@@ -746,7 +747,7 @@ module_remove() { # VERSION
 }
 
 module_load() { # VERSION
-	limited 60 modprobe nvi || {
+	bounded modprobe nvi || {
 		dmesg | tail -n 5 >&2
 		return 1
 	}
@@ -757,7 +758,7 @@ module_load() { # VERSION
 
 execute() { # WORD...
 	case $1 in
-	ip | nft | conntrack) (cd "$tx" && limited 60 "$@" </dev/null) ;;
+	ip | nft | conntrack) (cd "$tx" && bounded "$@" </dev/null) ;;
 	put) printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	set) printf '%s\n' "$3" >"/sys/$2" ;;
 	# Their files are for everybody to read, and are changed by tools that go by the umask.
@@ -766,7 +767,7 @@ execute() { # WORD...
 	module-restore) (umask 022 && dkms_install "$2") ;;
 	module-remove) (umask 022 && module_remove "$2") ;;
 	module-load) module_load "$2" ;;
-	module-unload) limited 60 modprobe -r nvi ;;
+	module-unload) bounded modprobe -r nvi ;;
 	boot) (umask 022 && "boot_$2") ;;
 	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	*)
@@ -889,7 +890,7 @@ connect() { # ADDRESS PORT [FROM]
 	from=$3
 	if [ -d "/sys/class/net/$from" ]; then
 		case $1 in *:*) family=-6 ;; *) family=-4 ;; esac
-		from=$(limited 60 ip -o $family address show dev "$from" scope global | awk '{ sub(/\/.*/, "", $4); print $4; exit }')
+		from=$(bounded ip -o $family address show dev "$from" scope global | awk '{ sub(/\/.*/, "", $4); print $4; exit }')
 	fi
 	if command -v nc >/dev/null; then
 		limited 3 nc -z -w 2 ${from:+-s "$from"} "$1" "$2"
@@ -909,7 +910,7 @@ leaves() {
 	shift 4
 	[ "$ingress" = any ] || set -- "$@" iif "$ingress"
 	[ "$(cat "/sys/class/net/$ingress/ifalias" 2>/dev/null)" != pulumi-nvi ] || set -- "$@" mark 0x10000
-	found=$(limited 60 ip -o route get "$@") || return
+	found=$(bounded ip -o route get "$@") || return
 	case " $found " in
 	*" dev $device "*) ;;
 	*) echo "$found" && return 1 ;;

@@ -55,7 +55,7 @@ export function inOrder(lines: readonly Line[]): Line[] {
 }
 
 /** A rule of somebody else's may name a device that comes and goes with ours. */
-const ABSENT_NVI = /(iif nvi0p) \[detached\]/;
+const ABSENT_NVI = /(iif nvi\S*) \[detached\]/;
 
 /** Each line behind the head of its table. */
 function tableLines(lines: readonly string[]): Line[] {
