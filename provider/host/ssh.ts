@@ -21,6 +21,8 @@ export interface ExecOptions {
     stdin?: Buffer;
     /** Milliseconds that the command may take once it runs. @default 120000 */
     timeoutMs?: number;
+    /** The command as messages show it, where it says more than the one that is sent. */
+    shown?: string;
     /** What is being done, for messages. @default "run a command" */
     operation?: string;
 }
@@ -151,8 +153,8 @@ class SshSession implements Session {
     }
 
     #job(line: string, command: string, options: ExecOptions): Job {
-        const { stdin, timeoutMs = TIMEOUT_MS, operation = "run a command" } = options;
-        const common = { operation, subject: this.label, command: shorten(command) };
+        const { stdin, timeoutMs = TIMEOUT_MS, operation = "run a command", shown = command } = options;
+        const common = { operation, subject: this.label, command: shorten(shown) };
         const fail: Job["fail"] = (kind, reason, more) => failure(this.#endpoint, { kind, reason, ...common, ...more });
         return { line, stdin, timeoutMs, lost: this.#lost.signal, fail };
     }

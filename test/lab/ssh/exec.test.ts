@@ -120,6 +120,8 @@ describe("what goes wrong", () => {
         const user = await connect(await server.endpoint("deploy"));
         const error = await failed(user.exec("echo so far >&2; sleep 5", { timeoutMs: 400, operation: "apply" }));
         expect(error).toMatchObject({ kind: "timeout", operation: "apply", command: "echo so far >&2; sleep 5", output: "so far\n" });
+        // What wraps a command says nothing to whoever reads.
+        expect(await failed(user.exec("echo; echo a mark; sleep 5", { timeoutMs: 400, shown: "sleep 5" }))).toMatchObject({ kind: "timeout", command: "sleep 5" });
         expect(error.message).toMatch(/^edge \(deploy@127.*\): apply: no end after 0.4 s; what it did is unknown, and it may still run/);
         expect((await user.exec("echo ok")).stdout.toString()).toBe("ok\n");
         user.close();
