@@ -6,11 +6,11 @@ import type { LabNode } from "./node";
  * dumps wants to know of a sysctl that nobody thought of.
  */
 export const volatileSysctls: RegExp[] = [
-  /\.nf_conntrack_count$/, // connections that the tests themselves open
-  /\.(tcp_ehash_entries|tcp_child_ehash_entries|udp_hash_entries|udp_child_hash_entries)$/, // sizes, not settings
-  /^net\.ipv4\.tcp_fastopen_key$/, // made up at first use
-  /^net\.ipv4\.(inet_peer_threshold|tcp_mem|tcp_rmem|tcp_wmem|udp_mem|tcp_max_orphans)$/, // made of the memory that is free at boot
-  /\.stable_secret$/, // unreadable until set
+    /\.nf_conntrack_count$/, // connections that the tests themselves open
+    /\.(tcp_ehash_entries|tcp_child_ehash_entries|udp_hash_entries|udp_child_hash_entries)$/, // sizes, not settings
+    /^net\.ipv4\.tcp_fastopen_key$/, // made up at first use
+    /^net\.ipv4\.(inet_peer_threshold|tcp_mem|tcp_rmem|tcp_wmem|udp_mem|tcp_max_orphans)$/, // made of the memory that is free at boot
+    /\.stable_secret$/, // unreadable until set
 ];
 
 /**
@@ -19,23 +19,23 @@ export const volatileSysctls: RegExp[] = [
  * is plugged again gets new ones), remaining lifetimes, neighbours learned from traffic, conntrack's entries.
  */
 export async function dumpRouter(router: LabNode, files: FileEntry[]): Promise<string> {
-  const sections = await rawSections(router);
-  const part = (name: string): string[] => (sections.get(name) ?? "").split("\n").filter(line => line.trim() !== "");
-  const output: Array<[string, string[]]> = [
-    ["links", part("links").map(link).sort()],
-    ["addresses", part("addresses").map(link).sort()],
-    ["rules v4", part("rules4")],
-    ["rules v6", part("rules6")],
-    ["routes v4", part("routes4").map(route).sort()],
-    ["routes v6", part("routes6").map(route).sort()],
-    ["nexthops", part("nexthops").map(route).sort()],
-    ["neighbours", part("neighbours").map(line => line.trimEnd()).sort()],
-    ["queueing", part("queueing").map(line => line.replace(/^qdisc (\S+) [0-9a-f]+: /, "qdisc $1 ")).sort()],
-    ["nft", qualified(part("nft").map(line => line.replace(/ expires \S+/g, "")))],
-    ["sysctls", part("sysctls").filter(line => !volatileSysctls.some(pattern => pattern.test(line.split(" = ")[0] ?? ""))).sort()],
-    ["files", files.map(file => [file.kind, file.path, file.mode, file.owner, file.content].join(" ").trimEnd())],
-  ];
-  return output.map(([name, lines]) => [`[${name}]`, ...lines].join("\n")).join("\n\n") + "\n";
+    const sections = await rawSections(router);
+    const part = (name: string): string[] => (sections.get(name) ?? "").split("\n").filter(line => line.trim() !== "");
+    const output: Array<[string, string[]]> = [
+        ["links", part("links").map(link).sort()],
+        ["addresses", part("addresses").map(link).sort()],
+        ["rules v4", part("rules4")],
+        ["rules v6", part("rules6")],
+        ["routes v4", part("routes4").map(route).sort()],
+        ["routes v6", part("routes6").map(route).sort()],
+        ["nexthops", part("nexthops").map(route).sort()],
+        ["neighbours", part("neighbours").map(line => line.trimEnd()).sort()],
+        ["queueing", part("queueing").map(line => line.replace(/^qdisc (\S+) [0-9a-f]+: /, "qdisc $1 ")).sort()],
+        ["nft", qualified(part("nft").map(line => line.replace(/ expires \S+/g, "")))],
+        ["sysctls", part("sysctls").filter(line => !volatileSysctls.some(pattern => pattern.test(line.split(" = ")[0] ?? ""))).sort()],
+        ["files", files.map(file => [file.kind, file.path, file.mode, file.owner, file.content].join(" ").trimEnd())],
+    ];
+    return output.map(([name, lines]) => [`[${name}]`, ...lines].join("\n")).join("\n\n") + "\n";
 }
 
 /**
@@ -61,14 +61,14 @@ section end
 `;
 
 async function rawSections(router: LabNode): Promise<Map<string, string>> {
-  const { stdout, stderr } = await router.observe(["sh", "-c", script]);
-  if (stderr.trim()) throw new Error(`the router's state can't be read:\n${stderr.trim()}`);
-  const sections = new Map<string, string>();
-  for (const chunk of stdout.split(/^@@ /m).slice(1)) {
-    const end = chunk.indexOf("\n");
-    sections.set(chunk.slice(0, end), chunk.slice(end + 1));
-  }
-  return sections;
+    const { stdout, stderr } = await router.observe(["sh", "-c", script]);
+    if (stderr.trim()) throw new Error(`the router's state can't be read:\n${stderr.trim()}`);
+    const sections = new Map<string, string>();
+    for (const chunk of stdout.split(/^@@ /m).slice(1)) {
+        const end = chunk.indexOf("\n");
+        sections.set(chunk.slice(0, end), chunk.slice(end + 1));
+    }
+    return sections;
 }
 
 const lifetime = (line: string): string => line.replace(/(valid_lft|preferred_lft) \d+sec/g, "$1 N").replace(/ expires -?\d+sec/g, "");
@@ -79,46 +79,46 @@ const route = (line: string): string => lifetime(line).replace(/\s+/g, " ").trim
 
 /** Puts the table and chain before each line, so that a line of a difference says where it is. */
 function qualified(lines: string[]): string[] {
-  const heads: string[] = [];
-  const result: string[] = [];
-  for (const line of lines.map(text => text.trim())) {
-    if (line === "}") heads.pop();
-    else if (line.endsWith("{")) { heads.push(line.slice(0, -1).trim()); result.push(heads.join(" / ")); }
-    else result.push([...heads, line].join(" / "));
-  }
-  return result;
+    const heads: string[] = [];
+    const result: string[] = [];
+    for (const line of lines.map(text => text.trim())) {
+        if (line === "}") heads.pop();
+        else if (line.endsWith("{")) { heads.push(line.slice(0, -1).trim()); result.push(heads.join(" / ")); }
+        else result.push([...heads, line].join(" / "));
+    }
+    return result;
 }
 
 /** The lines of which `after` has more (+) or fewer (-), each with its section. Empty when the two are the same. */
 export function diffDumps(before: string, after: string): string[] {
-  const [a, b] = [parse(before), parse(after)];
-  const result: string[] = [];
-  for (const name of new Set([...a.keys(), ...b.keys()])) {
-    const [was, is] = [a.get(name) ?? [], b.get(name) ?? []];
-    const changes = [...surplus(was, is).map(line => `- ${name}: ${line}`), ...surplus(is, was).map(line => `+ ${name}: ${line}`)];
-    if (changes.length === 0 && was.join("\n") !== is.join("\n")) changes.push(`~ ${name}: the same lines in another order`);
-    result.push(...changes);
-  }
-  return result;
+    const [a, b] = [parse(before), parse(after)];
+    const result: string[] = [];
+    for (const name of new Set([...a.keys(), ...b.keys()])) {
+        const [was, is] = [a.get(name) ?? [], b.get(name) ?? []];
+        const changes = [...surplus(was, is).map(line => `- ${name}: ${line}`), ...surplus(is, was).map(line => `+ ${name}: ${line}`)];
+        if (changes.length === 0 && was.join("\n") !== is.join("\n")) changes.push(`~ ${name}: the same lines in another order`);
+        result.push(...changes);
+    }
+    return result;
 }
 
 function parse(dump: string): Map<string, string[]> {
-  const sections = new Map<string, string[]>();
-  let lines: string[] = [];
-  for (const line of dump.split("\n")) {
-    const head = /^\[(.+)\]$/.exec(line);
-    if (head) sections.set(head[1]!, lines = []);
-    else if (line) lines.push(line);
-  }
-  return sections;
+    const sections = new Map<string, string[]>();
+    let lines: string[] = [];
+    for (const line of dump.split("\n")) {
+        const head = /^\[(.+)\]$/.exec(line);
+        if (head) sections.set(head[1]!, lines = []);
+        else if (line) lines.push(line);
+    }
+    return sections;
 }
 
 function surplus(list: string[], other: string[]): string[] {
-  const left = new Map<string, number>();
-  for (const line of other) left.set(line, (left.get(line) ?? 0) + 1);
-  return list.filter(line => {
-    const count = left.get(line) ?? 0;
-    left.set(line, count - 1);
-    return count <= 0;
-  });
+    const left = new Map<string, number>();
+    for (const line of other) left.set(line, (left.get(line) ?? 0) + 1);
+    return list.filter(line => {
+        const count = left.get(line) ?? 0;
+        left.set(line, count - 1);
+        return count <= 0;
+    });
 }

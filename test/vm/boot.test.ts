@@ -8,52 +8,52 @@ import { expectBothUplinks } from "../e2e/traffic";
 let office: Setup;
 let applied: string;
 beforeAll(async () => {
-  office = await setup();
-  await office.stack.up();
-  applied = await office.lab.dump();
+    office = await setup();
+    await office.stack.up();
+    applied = await office.lab.dump();
 });
 afterAll(async () => await office?.stop());
 
 const changed = async (): Promise<string[]> => diffDumps(applied, await office.lab.dump()).filter(line => !/^. files: \w+ \/run\//.test(line));
 const back = async (what: string): Promise<void> => {
-  let left: string[] = [];
-  await until(what, async () => (left = await changed()).length === 0, 10_000, 500).catch((error: Error) => { throw new Error(`${error.message}\n${left.join("\n")}`); });
+    let left: string[] = [];
+    await until(what, async () => (left = await changed()).length === 0, 10_000, 500).catch((error: Error) => { throw new Error(`${error.message}\n${left.join("\n")}`); });
 };
 
 test("a reboot brings all of it back, before there is any network", async () => {
-  const { lab } = office;
-  await lab.reboot();
-  expect(await changed()).toEqual([]);
-  const at = async (unit: string, what: string): Promise<number> => Number((await lab.router.sh('systemctl show -p "$2" --value "$1"', [unit, what])).stdout.trim());
-  expect(await at("nvi", "ActiveEnterTimestampMonotonic")).toBeLessThan(await at("networking", "InactiveExitTimestampMonotonic"));
-  await expectBothUplinks(lab);
+    const { lab } = office;
+    await lab.reboot();
+    expect(await changed()).toEqual([]);
+    const at = async (unit: string, what: string): Promise<number> => Number((await lab.router.sh('systemctl show -p "$2" --value "$1"', [unit, what])).stdout.trim());
+    expect(await at("nvi", "ActiveEnterTimestampMonotonic")).toBeLessThan(await at("networking", "InactiveExitTimestampMonotonic"));
+    await expectBothUplinks(lab);
 });
 
 test("a NIC that goes and comes back with another number is as it was", async () => {
-  const { lab } = office;
-  await lab.pull("isp2");
-  expect(await changed()).not.toEqual([]);
-  await lab.plug("isp2");
-  await back("what the NIC took along");
-  await expectBothUplinks(lab);
+    const { lab } = office;
+    await lab.pull("isp2");
+    expect(await changed()).not.toEqual([]);
+    await lab.plug("isp2");
+    await back("what the NIC took along");
+    await expectBothUplinks(lab);
 });
 
 test("a link that goes down and up is as it was, and so it is when it does many times at once", async () => {
-  const { lab } = office;
-  // IPv6 addresses go with a link that goes down.
-  const flap = async (times: number): Promise<void> => void (await lab.router.sh(
-    'for _ in $(seq $1); do ip link set isp2 down && ip link set isp2 up && ip address add "$2/64" dev isp2 nodad || exit; done', [`${times}`, addresses.router.isp2v6], { timeoutMs: 60_000 }));
-  for (const times of [1, 30]) {
-    await flap(times);
-    await back(`the link after ${times}`);
-  }
-  await until("the unit to end", async () => (await lab.router.sh("systemctl is-active nvi-nic.service || :")).stdout.trim() === "inactive");
-  expect((await lab.router.sh("systemctl is-active nvi-nic.socket; systemctl --failed --plain --no-legend; pgrep -f '[n]vi/nvi' || :")).stdout).toBe("active\n");
-  await expectBothUplinks(lab);
+    const { lab } = office;
+    // IPv6 addresses go with a link that goes down.
+    const flap = async (times: number): Promise<void> => void (await lab.router.sh(
+        'for _ in $(seq $1); do ip link set isp2 down && ip link set isp2 up && ip address add "$2/64" dev isp2 nodad || exit; done', [`${times}`, addresses.router.isp2v6], { timeoutMs: 60_000 }));
+    for (const times of [1, 30]) {
+        await flap(times);
+        await back(`the link after ${times}`);
+    }
+    await until("the unit to end", async () => (await lab.router.sh("systemctl is-active nvi-nic.service || :")).stdout.trim() === "inactive");
+    expect((await lab.router.sh("systemctl is-active nvi-nic.socket; systemctl --failed --plain --no-legend; pgrep -f '[n]vi/nvi' || :")).stdout).toBe("active\n");
+    await expectBothUplinks(lab);
 });
 
 test("destroy leaves no unit and no process", async () => {
-  await office.stack.destroy();
-  const { stdout } = await office.lab.router.sh("ls -d /etc/nvi /run/nvi 2>/dev/null; find /etc /run/systemd -name 'nvi*'; systemctl list-units --all --plain --no-legend 'nvi*'; pgrep -f '[n]vi/nvi' || :");
-  expect(stdout).toBe("");
+    await office.stack.destroy();
+    const { stdout } = await office.lab.router.sh("ls -d /etc/nvi /run/nvi 2>/dev/null; find /etc /run/systemd -name 'nvi*'; systemctl list-units --all --plain --no-legend 'nvi*'; pgrep -f '[n]vi/nvi' || :");
+    expect(stdout).toBe("");
 });
