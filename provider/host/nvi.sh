@@ -604,11 +604,12 @@ nic() { # NAME
 
 # --- apply
 #
-# Three processes take part. The worker (`_run`) takes the lock, checks, arms the guard, does the steps and looks at the
-# router. The guard outlives it, and it alone ends a transaction: when the worker and all of its commands are gone it
-# waits for the confirmation, and undoes everything where none comes, or where there is nothing to confirm. A second
-# guard starts the first again should that be killed. Their files are in $tx:
+# Three processes take part, in a scope of their own where there is systemd. The worker (`_run`) takes the lock, checks,
+# arms the guard, does the steps and looks at the router. The guard outlives it, and it alone ends a transaction: when the
+# worker and all of its commands are gone it waits for the confirmation, and undoes everything where none comes, or where
+# there is nothing to confirm. A second guard starts the first again should that be killed. Their files are in $tx:
 #
+#   begin        taken away by the worker when it begins
 #   journal      the number of each step, written before it is done
 #   result       what the worker says; `applied` where it got to its end
 #   confirm      somebody has reached the router; `abort` instead: somebody wants it undone
@@ -1091,7 +1092,7 @@ apply() { # TX SHA256
 		end
 	}
 	receive "$2" "$tx"
-	reserve 2>"$tx/err" || {
+	reserve 2>"$tx/err" && : >"$tx/begin" || {
 		no_room "$RUN"
 		rm -rf "$tx"
 		end
@@ -1100,7 +1101,7 @@ apply() { # TX SHA256
 	exec 8>>"$tx/alive"
 	flock 8
 	# Detached from the channel: when the connection goes, the transaction goes on.
-	setsid "$0" _run "$1" </dev/null >"$tx/log" 2>&1 &
+	setsid "$0" _apart "$1" </dev/null >"$tx/log" 2>&1 &
 	exec 8>&-
 	wait $!
 	result "$1" wait
@@ -1185,8 +1186,17 @@ observe)
 	end
 	;;
 apply) apply "$1" "$2" ;;
+_apart)
+	# systemd ends what a login leaves behind where it is told to (KillUserProcesses= of logind.conf(5)), or where each connection
+	# is a service of its own (Accept= of systemd.socket(5)); the guard has to outlive that.
+	if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+		SYSTEMD_BUS_TIMEOUT=10s systemd-run --scope --quiet --collect --unit="nvi-$1" --description='Two-stage NAT, a change' "$0" _run "$1"
+	fi
+	[ ! -e "$RUN/tx/$1/begin" ] || exec "$0" _run "$1"
+	;;
 _run)
 	tx=$RUN/tx/$1
+	rm "$tx/begin" || exit
 	{ transaction; say end 0 ''; } >"$tx/result.new" 2>>"$tx/log"
 	[ "$(tail -n 2 "$tx/result.new" | head -n 1)" = '@ end 0 0 0' ] || {
 		rm -f "$tx/spare" "$tx/result.new"

@@ -103,7 +103,7 @@ describe("at any of its commands", () => {
         }
     });
 
-    const victims: [string, string][] = [["the worker", "_run"], ["what it was started by", "(apply|_run)"], ["the guard", "_guard"], ["all of it", ""]];
+    const victims: [string, string][] = [["the worker", "_run"], ["what it was started by", "(apply|_apart|_run)"], ["the guard", "_guard"], ["all of it", ""]];
     it.each(sampled(victims, (_, i) => i % 3 === 0))("a creation, an update and a removal of which %s is killed", async (who, pattern) => {
         const kill = `pkill -KILL -f '/run/nvi/[0-9a-f]*/nvi ${pattern}';`;
         for (const [from, to] of [[undefined, office], [office, changed], [office, undefined]] as const) {

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { diffDumps, office as addresses, until } from "../lab";
+import { ensure } from "../../provider/reconcile/engine";
+import { coreRouter } from "../e2e/core";
+import { desiredOf } from "../e2e/drift-core";
 import { setup, type Setup } from "../e2e/office";
 import { expectBothUplinks } from "../e2e/traffic";
 
@@ -50,6 +53,24 @@ test("a link that goes down and up is as it was, and so it is when it does many 
     await until("the unit to end", async () => (await lab.router.sh("systemctl is-active nvi-nic.service || :")).stdout.trim() === "inactive");
     expect((await lab.router.sh("systemctl is-active nvi-nic.socket; systemctl --failed --plain --no-legend; pgrep -f '[n]vi/nvi' || :")).stdout).toBe("active\n");
     await expectBothUplinks(lab);
+});
+
+test("a change whose login is ended, with all that it has started, is undone all the same", async () => {
+    const { lab } = office;
+    // As do units of sshd that are one a connection, and KillUserProcesses= of logind.conf(5).
+    await lab.router.sh(`mkdir -p "$1" && printf '[Service]\\nKillMode=control-group\\n' >"$1/kill.conf" && systemctl daemon-reload`, ["/run/systemd/system/ssh.service.d"]);
+    const { host, close } = coreRouter(lab, { confirmTimeout: 20 });
+    const apply = host.apply.bind(host);
+    host.apply = async (files) => {
+        await apply(files);
+        await lab.router.sh("systemctl restart ssh", [], { timeoutMs: 60_000 });
+        throw new Error("killed");
+    };
+    const object = desiredOf("route-table", { name: "extra", interface: "nvi0", table: 8123, routes: [{ to: "0.0.0.0/0", via: addresses.gw1.v4, device: "isp1" }], rules: [{ to: "10.9.9.0/24", priority: 1100 }] } as never, "organization/nvi-test/dev/extra");
+    await expect(ensure(host, object)).rejects.toThrow("killed");
+    close();
+    expect(await changed()).not.toEqual([]);
+    await back("the router to undo it");
 });
 
 test("destroy leaves no unit and no process", async () => {
