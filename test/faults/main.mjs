@@ -2,9 +2,9 @@
 // What `npm run faults` runs: things that end in the middle of transactions, tools that lie, at every point of every one, and what takes
 // long besides: inputs that nobody thought of, sequences of operations beside what others have on the router, two stacks at once, a thousand changes.
 //
-//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [inputs] [cuts] [engine] [lies] [foreign] [neighbours] [soak] [power]
+//   npm run faults -- [--budget 60m] [--seed N] [--fresh] [inputs] [cuts] [engine] [lies] [foreign] [neighbours] [soak] [power] [reboots]
 //
-// Each part has its share of the budget; power cuts are those of an emulated router. The order is the seed's. What was done is kept in test/faults/results.jsonl, so that a next run goes on; `--fresh` forgets it.
+// Each part has its share of the budget; power cuts and restarts are those of an emulated router. The order is the seed's. What was done is kept in test/faults/results.jsonl, so that a next run goes on; `--fresh` forgets it.
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -20,7 +20,7 @@ import { vitest } from "../tools/vitest.mjs";
 import { ensureImage, VM_TOOLS } from "../vm/image.mjs";
 
 /** Of each there is a test file, and a project of vitest. */
-const PARTS = ["inputs", "cuts", "engine", "lies", "foreign", "neighbours", "soak", "power"];
+const PARTS = ["inputs", "cuts", "engine", "lies", "foreign", "neighbours", "soak", "power", "reboots"];
 const RESULTS = join(root, "test", "faults", "results.jsonl");
 const progress = createProgress(process.stdout);
 
@@ -32,7 +32,7 @@ try {
     const missing = namespaceTrouble() ?? (await ensureTools({ need: [...LAB_TOOLS, ...VM_TOOLS], progress }));
     if (missing) throw new Error(missing);
     const parts = PARTS.filter((part) => positionals.length === 0 || positionals.includes(part));
-    if (parts.includes("power")) await ensureImage("bookworm", { progress });
+    if (parts.includes("power") || parts.includes("reboots")) await ensureImage("bookworm", { progress });
     const env = {
         ...environment(await ensureEngine({ progress })),
         NVI_FAULTS_RESULTS: RESULTS,
@@ -62,7 +62,7 @@ function summary() {
     /** @type {any[]} */
     const lines = existsSync(RESULTS) ? readFileSync(RESULTS, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
     const of = (/** @type {string} */ kind) => lines.filter((line) => line.kind === kind);
-    const said = [...points(of("point")), ...inputs(of("inputs")), ...sequences(of("sequence")), ...rounds(of("round")), ...soaks(of("soak"))];
+    const said = [...points(of("point")), ...inputs(of("inputs")), ...sequences(of("sequence")), ...rounds(of("round")), ...soaks(of("soak")), ...restarts(of("restart"))];
     return said.length === 0 ? "nothing was run" : `\n${said.join("\n")}`;
 }
 
@@ -116,4 +116,11 @@ function rounds(all) {
 /** @param {{ changes: number, first: Record<string, number>, last: Record<string, number> }[]} all */
 function soaks(all) {
     return all.map(({ changes, first, last }) => `  ${changes} changes in a row: ${Object.entries(last).map(([what, count]) => `${what} ${first[what]} to ${count}`).join(", ")}`);
+}
+
+/** @param {{ of: number, flaps: number, early: number }[]} all */
+function restarts(all) {
+    const early = all.map((one) => one.early).sort((a, b) => a - b);
+    const flaps = all.reduce((count, one) => count + one.flaps, 0);
+    return all.length === 0 ? [] : [`  ${all.length} restarts (of ${all[0]?.of}) and ${flaps} links down and up: as it was after each; sshd waited ${early[early.length >> 1]?.toFixed(1)} s for nvi.service (median; at most ${early.at(-1)?.toFixed(1)} s)`];
 }

@@ -19,6 +19,8 @@ interface Lines {
     inputs: InputsResult;
     /** Two stacks at the same moment. */
     round: { round: number; of: number; transactions: number; seconds: number };
+    /** A restart, and links that were down for a moment after it; `early` is how many seconds the boot waited for us. */
+    restart: { restart: number; of: number; flaps: number; early: number };
     /** Changes of one router, one after the other, and what there was of everything after the first ones and after the last. */
     soak: { changes: number; first: Readonly<Record<string, number>>; last: Readonly<Record<string, number>> };
 }
@@ -64,6 +66,9 @@ export function record(result: Result, of: number): Result {
 
 /** Those of this seed that went well; a failed one is tried again. */
 export const sequencesDone = (): Set<number> => new Set(before("sequence").filter((line) => line.seed === seed && line.tally).map(({ sequence }) => sequence));
+
+/** How many restarts an earlier run has seen the end of. */
+export const restartsDone = (): number => Math.max(0, ...before("restart").map(({ restart }) => restart));
 
 /** Whether an earlier run has made these inputs, with the same seed, and all went well. */
 export const isTried = (first: number): boolean => tried.has(first);
