@@ -1,7 +1,8 @@
 #!/bin/sh
 # The router's side of pulumi-nvi. It observes and it applies; what to apply was decided elsewhere, and
 # arrives as data: a bundle of files, of which `steps` lists commands as words separated by tabs. Nothing
-# that arrives is ever evaluated by a shell. POSIX sh; dash and busybox ash both run it.
+# that arrives is ever evaluated by a shell. POSIX sh; dash and busybox ash both run it, by name: nothing under /run may be
+# executed where initramfs-tools has mounted it, as Debian does.
 #
 #   observe SHA256        < bundle    what `requests` asks for
 #   apply TX SHA256       < bundle    a transaction: all of it, or none of it
@@ -980,7 +981,7 @@ reserve() {
 
 arm() {
 	: >"$tx/journal" || return
-	setsid "$0" _guard "${tx##*/}" 8>&- </dev/null >"$tx/guard.log" 2>&1 &
+	setsid /bin/sh "$0" _guard "${tx##*/}" 8>&- </dev/null >"$tx/guard.log" 2>&1 &
 	deadline=$(($(uptime) + 10))
 	until [ -e "$tx/armed" ]; do
 		[ "$(uptime)" -lt "$deadline" ] && kill -0 $! 2>>"$tx/guard.log" || return
@@ -1101,7 +1102,7 @@ apply() { # TX SHA256
 	exec 8>>"$tx/alive"
 	flock 8
 	# Detached from the channel: when the connection goes, the transaction goes on.
-	setsid "$0" _apart "$1" </dev/null >"$tx/log" 2>&1 &
+	setsid /bin/sh "$0" _apart "$1" </dev/null >"$tx/log" 2>&1 &
 	exec 8>&-
 	wait $!
 	result "$1" wait
@@ -1190,9 +1191,9 @@ _apart)
 	# systemd ends what a login leaves behind where it is told to (KillUserProcesses= of logind.conf(5)), or where each connection
 	# is a service of its own (Accept= of systemd.socket(5)); the guard has to outlive that.
 	if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
-		SYSTEMD_BUS_TIMEOUT=10s systemd-run --scope --quiet --collect --unit="nvi-$1" --description='Two-stage NAT, a change' "$0" _run "$1"
+		SYSTEMD_BUS_TIMEOUT=10s systemd-run --scope --quiet --collect --unit="nvi-$1" --description='Two-stage NAT, a change' /bin/sh "$0" _run "$1"
 	fi
-	[ ! -e "$RUN/tx/$1/begin" ] || exec "$0" _run "$1"
+	[ ! -e "$RUN/tx/$1/begin" ] || exec /bin/sh "$0" _run "$1"
 	;;
 _run)
 	tx=$RUN/tx/$1
@@ -1210,7 +1211,7 @@ _guard)
 	exec 7>>"$tx/guarded"
 	flock -s 7
 	until [ -e "$tx/outcome" ] || [ ! -d "$tx" ]; do
-		"$0" _guard-once "$1" || [ -e "$tx/armed" ] || exit
+		/bin/sh "$0" _guard-once "$1" || [ -e "$tx/armed" ] || exit
 	done
 	;;
 _guard-once)

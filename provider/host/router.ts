@@ -28,6 +28,8 @@ const SCRIPT_HASH = sha256(SCRIPT);
 /** A path for each version, so that an upload never changes a script that is being run. */
 const FOLDER = `/run/nvi/${SCRIPT_HASH.slice(0, 16)}`;
 const PATH = `${FOLDER}/nvi`;
+/** By name: /run is mounted `noexec` on a Debian whose initramfs is initramfs-tools', and most are. */
+const RUN = `/bin/sh ${PATH}`;
 
 /** A router reached over SSH. */
 export class Router implements Host {
@@ -70,7 +72,7 @@ export class Router implements Host {
         const dialTimeout = Math.min(this.endpoint.dialTimeout ?? Infinity, this.confirmTimeout);
         const session = await connect({ ...withoutErrorLimit(this.endpoint), dialTimeout });
         try {
-            return this.sections("confirm", await this.answered(session, `exec ${PATH} confirm ${id}`, { operation: "confirm", shown: `${PATH} confirm ${id}`, timeoutMs: DECISION_TIMEOUT_MS }));
+            return this.sections("confirm", await this.answered(session, `exec ${RUN} confirm ${id}`, { operation: "confirm", shown: `${RUN} confirm ${id}`, timeoutMs: DECISION_TIMEOUT_MS }));
         } finally {
             session.close();
         }
@@ -130,8 +132,8 @@ export class Router implements Host {
 
     private async run(words: readonly string[], stdin?: Buffer, timeoutMs?: number): Promise<ExecResult> {
         const session = await this.pool.acquire(this.endpoint);
-        const shown = [PATH, ...words].join(" ");
-        const command = `if [ -x ${PATH} ]; then exec ${shown}; else exit ${NO_SCRIPT}; fi`;
+        const shown = [RUN, ...words].join(" ");
+        const command = `if [ -e ${PATH} ]; then exec ${shown}; else exit ${NO_SCRIPT}; fi`;
         const options = { stdin, timeoutMs, operation: words[0], shown };
         const result = await this.answered(session, command, options);
         if (result.code !== NO_SCRIPT) return result;
@@ -164,7 +166,7 @@ export class Router implements Host {
         const temporary = `${FOLDER}/nvi.${randomBytes(4).toString("hex")}`;
         const command = [
             "umask 077", `mkdir -p ${FOLDER}`, `cat > ${temporary}`,
-            `test "$(sha256sum < ${temporary} | cut -c1-64)" = ${SCRIPT_HASH}`, `chmod 700 ${temporary}`, `mv ${temporary} ${PATH}`,
+            `test "$(sha256sum < ${temporary} | cut -c1-64)" = ${SCRIPT_HASH}`, `mv ${temporary} ${PATH}`,
         ].join(" && ");
         const result = await session.execAsRoot(`${command} || { rm -f ${temporary}; exit 1; }`, { stdin: SCRIPT, operation: "upload the router-side script" });
         if (result.code === 0) return;

@@ -154,6 +154,8 @@ mount -t overlay overlay -o "lowerdir=$disk/base:$disk/mask:$3/,upperdir=$disk/u
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
+# As initramfs-tools mounts it.
+mount --bind "$root/run" "$root/run" && mount -o remount,bind,nosuid,nodev,noexec "$root/run"
 mount --bind "$ssh" "$root/etc/ssh/lab"
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount --bind "$root/proc/sys/net" "$root/proc/sys/net"
