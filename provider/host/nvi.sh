@@ -116,6 +116,7 @@ facts() {
 	done
 	printf 'nft\t%s\n' "$(bounded nft --version 2>&1)"
 	printf 'iproute2\t%s\n' "$(bounded ip -V 2>&1)"
+	printf 'ipv6\t%s\n' "$(yes_if has_ipv6)"
 	printf 'init\t%s\n' "$(init)"
 	printf 'generation\t%s\n' "$(cat "$ETC/generation" 2>/dev/null || echo 0)"
 	printf 'installed\t%s\n' "$([ -d "$ETC" ] && echo yes || echo no)"
@@ -150,6 +151,14 @@ first_of() { # PATH FOLDER...
 		printf '[]\n' && cat "$folder/$path" && echo
 		return
 	done
+}
+
+# Not where the kernel was started with ipv6.disable=1.
+has_ipv6() { [ -e /proc/net/if_inet6 ]; }
+
+# What ip has to say of IPv6, in JSON: without it, it fails.
+ip6() {
+	if has_ipv6; then bounded ip -N -j -6 "$@"; else echo '[]'; fi
 }
 
 yes_if() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
@@ -245,8 +254,8 @@ observe() {
 	section links bounded ip -j -d link show
 	section addresses bounded ip -N -j address show
 	section rules4 bounded ip -N -j -4 rule show
-	section rules6 bounded ip -N -j -6 rule show
-	section ra bounded ip -N -j -6 route show table all proto 9
+	section rules6 ip6 rule show
+	section ra ip6 route show table all proto 9
 	section neighbours bounded ip -N -j neighbour show proxy
 	section sysctls sysctls
 	section settings requested setting /sys
@@ -258,7 +267,7 @@ observe() {
 		case $what in
 		route)
 			section "route4/$name" bounded ip -N -j -4 route show table "$name"
-			section "route6/$name" bounded ip -N -j -6 route show table "$name"
+			section "route6/$name" ip6 route show table "$name"
 			;;
 		nft)
 			section "nft/$name" bounded nft -a -s list table inet "$name"
@@ -588,6 +597,7 @@ restore() { # early|late [detached]
 	# After a failure too: a stage that is not whole passes nothing, but one that is not there lets packets go untranslated.
 	while IFS="$TAB" read -r _ _ object when words; do
 		tx=$work/$object
+		has_ipv6 || case $words in *"$TAB-6$TAB"* | *net/ipv6/* | "ip$TAB"[an]*:*) continue ;; esac
 		run_words "$words" >"$work/out" 2>"$work/err" || {
 			grep -q -e 'File exists' -e 'already assigned' "$work/err" && continue
 			echo "nvi: $object: $(printf %s "$words" | tr '\t' ' '): $(cat "$work/err" "$work/out")" >&2

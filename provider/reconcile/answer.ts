@@ -47,6 +47,7 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
         facts: Object.fromEntries(facts),
         generation: Number(facts.find(([key]) => key === "generation")?.[1] ?? 0),
         managers,
+        ipv6: facts.some(([key, value]) => key === "ipv6" && value === "yes"),
         objects: reader.parse("objects", parseObjects),
         links: new Map(reader.parse("links", parseLinks).map((link) => [link.name, link])),
         addresses: reader.parse("addresses", parseAddresses),

@@ -49,7 +49,7 @@ function observedIn(desired: DesiredObject, snapshot: Snapshot): Observed {
 /** Artifacts of which something is there. What others may have wanted too proves nothing. */
 function ownArtifacts(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
     return artifacts.filter((artifact) => {
-        const resolved = isShared(artifact) ? undefined : resolve(artifact, snapshot.addresses);
+        const resolved = isShared(artifact) ? undefined : resolve(artifact, snapshot);
         return resolved !== undefined && Object.values(kindOf(resolved).observed(resolved, snapshot)).some((value) => !isWaiting(value));
     });
 }
@@ -133,7 +133,7 @@ function plan(wanted: readonly Artifact[], previous: readonly Artifact[], contex
 }
 
 function resolveAll(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
-    return artifacts.flatMap((artifact) => resolve(artifact, snapshot.addresses) ?? []);
+    return artifacts.flatMap((artifact) => resolve(artifact, snapshot) ?? []);
 }
 
 /** Values that other objects saved before us are from before any of us. */
@@ -190,8 +190,8 @@ function requestsFor(artifacts: readonly Artifact[]): { lines: Request[]; files:
 /** One observation, or two where the router's own addresses decide what to ask for. */
 async function observe(host: Host, artifacts: readonly Artifact[], extra: readonly Request[]): Promise<Snapshot> {
     if (!hasTokens(artifacts)) return observeOnce(host, artifacts, extra);
-    const { addresses } = await observeOnce(host, [], []);
-    return observeOnce(host, artifacts.flatMap((artifact) => resolve(artifact, addresses) ?? []), extra);
+    const first = await observeOnce(host, [], []);
+    return observeOnce(host, resolveAll(artifacts, first), extra);
 }
 
 /** Asks again where the manifest lists things that the program no longer knows of. */

@@ -31,7 +31,7 @@ export function preflight(desired: DesiredObject, artifacts: readonly Artifact[]
     const own = snapshot.objects.find((object) => object.key === objectKey(desired.id));
     const foreign = [...ownership(desired, own), ...claims(desired, artifacts, snapshot)];
     const findings = [
-        ...kernel(snapshot), ...nics(desired, own, snapshot), ...occupied(artifacts, own, snapshot, known && !own),
+        ...kernel(snapshot), ...ipv6(desired, snapshot), ...nics(desired, own, snapshot), ...occupied(artifacts, own, snapshot, known && !own),
         ...filters(desired, snapshot), ...firewalls(desired, snapshot), ...networkdFindings(desired, snapshot),
     ];
     if (foreign.length > 0) throw failure("foreign", snapshot, desired, foreign);
@@ -74,6 +74,27 @@ export function kernel(snapshot: Snapshot): Finding[] {
     const [major, minor] = (snapshot.facts.kernel ?? "").split(/[.-]/).map(Number);
     if (major! > OLDEST_KERNEL[0] || (major === OLDEST_KERNEL[0] && minor! >= OLDEST_KERNEL[1])) return [];
     return [{ reason: `its kernel is ${snapshot.facts.kernel}, too old for two-stage NAT`, cure: `boot Linux ${OLDEST_KERNEL.join(".")} or later` }];
+}
+
+/** What is there for both families does without; what was asked for of IPv6 can't. */
+function ipv6(desired: DesiredObject, snapshot: Snapshot): Finding[] {
+    const wanted = snapshot.ipv6 ? [] : desired.artifacts.flatMap(namesOfIpv6);
+    if (wanted.length === 0) return [];
+    return [{
+        reason: `its kernel has no IPv6 (ipv6.disable=1), but it is asked for: ${wanted.slice(0, 3).join(", ")}${wanted.length > 3 ? `, and ${wanted.length - 3} more` : ""}`,
+        cure: "leave IPv6 out of the program; or take ipv6.disable=1 off the kernel's command line (/etc/default/grub, update-grub) and restart the router",
+    }];
+}
+
+function namesOfIpv6(artifact: Artifact): string[] {
+    switch (artifact.kind) {
+        case "rule": return artifact.family === 6 && (artifact.from ?? artifact.to) !== undefined ? [kindOf(artifact).key(artifact)] : [];
+        case "routes": return artifact.phase === "stage2" ? artifact.routes.filter(({ family, hops }) => family === 6 && hops.length > 0).map(({ to, table }) => `route ${to} of table ${table}`) : [];
+        case "address": return artifact.prefix.includes(":") ? [kindOf(artifact).key(artifact)] : [];
+        case "neighbour": return artifact.address.includes(":") ? [kindOf(artifact).key(artifact)] : [];
+        case "table": return artifact.chains.flatMap(({ rules }) => rules.flatMap(({ text }) => /\bip6 [sd]addr \S+/.exec(text)?.[0] ?? []));
+        default: return [];
+    }
 }
 
 /** A NIC that was there before may be away for a while, as dialled ones are; one that never was is a slip of the pen. */

@@ -1,4 +1,4 @@
-import type { Artifact, Rendered, Rule, Table } from "../syntax/artifact";
+import type { Artifact, Rendered, Routes, Rule, Table } from "../syntax/artifact";
 import { OWN_ADDRESS } from "../syntax/own-address";
 import { kindOf } from "./kinds";
 import type { ObservedAddress, Snapshot } from "./snapshot";
@@ -21,11 +21,27 @@ function fill(text: string, addresses: readonly ObservedAddress[]): string | und
     return missing ? undefined : filled;
 }
 
-/** The artifact with addresses for tokens; what needs an address that the router doesn't have is left out. */
-export function resolve(artifact: Artifact, addresses: readonly ObservedAddress[]): Artifact | undefined {
+/**
+ * The artifact with addresses for tokens; what needs an address that the router doesn't have is left out, and what is
+ * IPv6's where its kernel has none.
+ */
+export function resolve(artifact: Artifact, { addresses, ipv6 }: Pick<Snapshot, "addresses" | "ipv6">): Artifact | undefined {
+    if (!ipv6 && isIpv6(artifact)) return undefined;
     if (artifact.kind === "rule") return resolveRule(artifact, addresses);
     if (artifact.kind === "table") return resolveTable(artifact, addresses);
+    if (artifact.kind === "routes" && !ipv6) return { ...artifact, routes: artifact.routes.filter(({ family }) => family === 4) } satisfies Routes;
     return artifact;
+}
+
+/** Tables of nft are of both families, and routes are told apart one by one. */
+function isIpv6(artifact: Artifact): boolean {
+    switch (artifact.kind) {
+        case "rule": return artifact.family === 6;
+        case "sysctl": return artifact.path.startsWith("net/ipv6/");
+        case "address": return artifact.prefix.includes(":");
+        case "neighbour": return artifact.address.includes(":");
+        default: return false;
+    }
 }
 
 function resolveRule(rule: Rule, addresses: readonly ObservedAddress[]): Rule | undefined {
@@ -58,7 +74,7 @@ export function renderObserved(artifacts: readonly Artifact[], snapshot: Snapsho
 function observedEntries(artifact: Artifact, snapshot: Snapshot): Rendered {
     const kind = kindOf(artifact);
     const written = kind.entries(artifact);
-    const resolved = resolve(artifact, snapshot.addresses);
+    const resolved = resolve(artifact, snapshot);
     const wanted = resolved ? kind.entries(resolved) : {};
     const found = resolved ? { ...kind.observed(resolved, snapshot) } : {};
     const entries: Rendered = {};

@@ -57,6 +57,8 @@ export interface Snapshot {
     facts: Record<string, string>;
     generation: number;
     managers: string[];
+    /** Whether its kernel has IPv6: not one that was started with `ipv6.disable=1`. */
+    ipv6: boolean;
     objects: StoredObject[];
     links: Map<string, ObservedLink>;
     addresses: ObservedAddress[];

@@ -143,7 +143,7 @@ function nftRuleTampers({ name: table }: Table, chain: Chain): Tamper[] {
 }
 
 /** The rule with the addresses of the lab's NICs, where the program left them to the router. */
-export const inFull = (rule: Rule): Rule => resolve(rule, OWN_ADDRESSES) as Rule;
+export const inFull = (rule: Rule): Rule => resolve(rule, { addresses: OWN_ADDRESSES, ipv6: true }) as Rule;
 
 const OWN_ADDRESSES = (["isp1", "isp2"] as const).flatMap((device) => [
     { device, local: office.router[`${device}v4`], length: 28, scope: "global", family: 4 as const },

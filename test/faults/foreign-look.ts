@@ -80,7 +80,7 @@ export class Own {
 
     /** @param switchesForwarding whether the router forwards only since the objects are there: anycast addresses and each NIC's own switch come along */
     constructor(objects: readonly DesiredObject[], private readonly switchesForwarding: boolean) {
-        const artifacts = objects.flatMap((object) => object.artifacts.flatMap((one) => resolve(one, ADDRESSES) ?? []));
+        const artifacts = objects.flatMap((object) => object.artifacts.flatMap((one) => resolve(one, { addresses: ADDRESSES, ipv6: true }) ?? []));
         const all = <K extends Artifact["kind"], T>(kind: K, value: (one: Extract<Artifact, { kind: K }>) => T) => artifacts.flatMap((one) => (one.kind === kind ? [value(one as Extract<Artifact, { kind: K }>)] : []));
         this.devices = new Set(all("link", ({ name, peer = name }) => [name, peer]).flat());
         this.tables = new Set(all("table", ({ name }) => `inet ${name}`));

@@ -46,14 +46,16 @@ export async function dumpRouter(router: LabNode, files: FileEntry[]): Promise<s
 const script = `
 [ ! -d /run/netns ] || mount -t tmpfs -o size=4k tmpfs /run/netns
 section() { echo "@@ $1"; }
+# A kernel may have been started with ipv6.disable=1.
+ip6() { [ ! -e /proc/net/if_inet6 ] || ip -6 -N "$@"; }
 section links; ip -N -d -o link
 section addresses; ip -N -o addr
 section rules4; ip -4 -N rule
-section rules6; ip -6 -N rule
+section rules6; ip6 rule
 section routes4; ip -4 -N route show table all
-section routes6; ip -6 -N route show table all
+section routes6; ip6 route show table all
 section nexthops; ip -N nexthop
-section neighbours; ip -N neigh show nud permanent; ip -4 -N neigh show proxy; ip -6 -N neigh show proxy
+section neighbours; ip -N neigh show nud permanent; ip -4 -N neigh show proxy; ip6 neigh show proxy
 section queueing; tc qdisc show
 section nft; nft -s -n list ruleset
 section sysctls; sysctl -a -r '^net\\.' 2>/dev/null

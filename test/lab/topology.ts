@@ -197,7 +197,7 @@ function withoutV6(topology: Topology): Topology {
     const only4 = (list: string[] | undefined): string[] => (list ?? []).filter(text => !isV6(text));
     return {
         nodes: topology.nodes.map(node => ({
-            ...node, loopback: only4(node.loopback), routes: only4(node.routes), answersAt: only4(node.answersAt),
+            ...node, loopback: only4(node.loopback), routes: only4(node.routes), ...(node.answersAt ? { answersAt: only4(node.answersAt) } : {}),
             sysctls: [...node.sysctls, ...perNic("ipv6", "disable_ipv6", "1")],
         })),
         wires: topology.wires.map(wire => ({ ...wire, ends: wire.ends.map(end => ({ ...end, addresses: only4(end.addresses) })) as [End, End] })),

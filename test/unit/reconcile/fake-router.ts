@@ -25,6 +25,7 @@ export class FakeRouter implements Host {
     kernel = "6.1.0-18-amd64";
     /** What systemd-networkd goes by, where it runs. */
     networkd: string | undefined;
+    ipv6 = true;
     /** What it starts things by. */
     init = "";
     broken: Section[] = [];
@@ -118,7 +119,7 @@ export class FakeRouter implements Host {
         const lines = (map: ReadonlyMap<string, string>, what: string) => [...map].map(([key, text]) => `${what}\t${key}\t${text}\n`).join("");
         const rulesOf = (flag: string) => JSON.stringify(this.rules.filter(({ family }) => family === flag).map(({ json }) => json));
         return [
-            section("facts", [`kernel\t${this.kernel}`, ...FACTS, `init\t${this.init}`, `generation\t${this.generation}`, ...(this.networkd === undefined ? [] : ["manager\tsystemd-networkd"])].map((line) => `${line}\n`).join("")),
+            section("facts", [`kernel\t${this.kernel}`, ...FACTS, `ipv6\t${this.ipv6 ? "yes" : "no"}`, `init\t${this.init}`, `generation\t${this.generation}`, ...(this.networkd === undefined ? [] : ["manager\tsystemd-networkd"])].map((line) => `${line}\n`).join("")),
             section("objects", lines(this.objects, "manifest") + lines(this.pending, "pending")),
             section("links", JSON.stringify(this.links)), section("addresses", JSON.stringify(this.addresses)),
             section("rules4", rulesOf("-4")), section("rules6", rulesOf("-6")), section("ra", "[]"), section("neighbours", "[]"),

@@ -8,7 +8,7 @@ export const upLink = (name: string, more: Partial<ObservedLink> = {}): [string,
 const NO_MODULE: Snapshot["module"] = { loadable: true, signed: false, key: false, tools: [], headers: false, apt: false, dkms: [] };
 
 export function planning(snapshot: Partial<Snapshot>, more: Partial<PlanContext> = {}): PlanContext {
-    const empty = { links: new Map([upLink("isp1")]), addresses: [], rules: [], routes: new Map(), sysctls: new Map(), settings: new Map(), module: NO_MODULE, boot: "none" as const, objects: [], advertised: [], proxied: [] };
+    const empty = { ipv6: true, links: new Map([upLink("isp1")]), addresses: [], rules: [], routes: new Map(), sysctls: new Map(), settings: new Map(), module: NO_MODULE, boot: "none" as const, objects: [], advertised: [], proxied: [] };
     return { snapshot: { ...empty, ...snapshot } as Snapshot, saved: {}, held: new Set(), made: new Set(), ...more };
 }
 
