@@ -1,3 +1,4 @@
+import type { Router } from "../../provider/host/router";
 import { until, type Lab } from "../lab";
 import { Bench, Ground, outcomeOf, type Point } from "./bench";
 
@@ -57,25 +58,53 @@ export async function during(lab: Lab, ground: Ground, { cut, at }: Point, chang
     }
 }
 
-export const describeCut = ({ scene, cut, at }: Point): string => `${scene}, ${cut} ${cut === "power cut" ? `after ${at} % of the time that it takes` : cut === "connection reset at a byte" ? at : `at command ${at}`}`;
+const WHEN: Record<string, (at: number) => string> = {
+    "power cut": (at) => `after ${at} % of the time that it takes`,
+    "power cut in the confirmation": (at) => `${at} ms after it arrived`,
+    "connection reset at a byte": (at) => `${at}`,
+};
+
+export const describeCut = ({ scene, cut, at }: Point): string => `${scene}, ${cut} ${WHEN[cut]?.(at) ?? `at command ${at}`}`;
 
 /**
  * `at` counts the commands of the transaction that change something; behind the last is the time between applying and confirming.
- * For a power cut it is percent of the time that the transaction takes, and bytes to the router for a connection that is reset at one.
+ * For a power cut it is percent of the time that the transaction takes, or milliseconds since the confirmation was sent, and bytes to
+ * the router for a connection that is reset at one.
  */
 export class CutBench extends Bench {
     protected readonly counted = CHANGES;
 
     describe(point: Point): string { return describeCut(point); }
 
+    /** When the router has been told to keep the next change. */
+    private confirmation(host: Router): Promise<void> {
+        const apply = host.apply.bind(host);
+        return new Promise((sent) => {
+            host.apply = async (files) => {
+                const applied = await apply(files);
+                // Those of earlier changes are still there.
+                const confirmations = async (): Promise<number> => Number((await this.lab.router.sh("ls /run/nvi/tx/*/confirm 2>/dev/null | wc -l")).stdout);
+                const before = await confirmations();
+                const confirm = async () => {
+                    const confirming = applied.confirm();
+                    await until("the router to have the confirmation", async () => (await confirmations()) > before, 60_000, 1).finally(sent);
+                    return await confirming;
+                };
+                return { ...applied, confirm };
+            };
+        });
+    }
+
     protected async attempt(point: Point): Promise<string> {
         const { cut, at } = point;
         const { host, close, kill } = this.router();
         const change = async (): Promise<string> => await outcomeOf(this.put(host, this.scene.to));
         try {
-            if (cut === "power cut") {
+            if (cut === "power cut" || cut === "power cut in the confirmation") {
+                const inConfirmation = cut === "power cut in the confirmation" ? this.confirmation(host) : undefined;
                 const changing = change();
-                await new Promise((resolve) => setTimeout(resolve, (at / 100) * this.took));
+                await inConfirmation;
+                await new Promise((resolve) => setTimeout(resolve, inConfirmation ? at : (at / 100) * this.took));
                 kill();
                 await this.lab.powerOff();
                 await this.lab.powerOn();

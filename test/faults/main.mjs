@@ -79,7 +79,7 @@ function points(all) {
     const count = (/** @type {typeof results} */ some, /** @type {string} */ ended) => `${some.filter((one) => one.ended === ended).length}`;
     const row = (/** @type {string} */ name, /** @type {typeof results} */ some) => [name, `${some.length}`, count(some, "old"), count(some, "new"), count(some, "neither")];
     const scenes = new Set(results.map(({ scene }) => scene));
-    const sum = last(results, ({ scene, cut }) => `${scene} ${cut === "power cut"}`).reduce((sum, one) => sum + one.of, 0);
+    const sum = last(results, ({ scene, cut }) => `${scene} ${cut.startsWith("power cut")}`).reduce((sum, one) => sum + one.of, 0);
     return [
         table(["what happened", "runs", "old version", "new version", "neither"], [...cuts.map((cut) => row(cut, results.filter((one) => one.cut === cut))), row("in all", results)]),
         `\n  ${results.length} of ${sum} points of ${scenes.size} transactions; each, but nine of ten power cuts, was then repeated plainly, and brought the new version`,

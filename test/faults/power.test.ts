@@ -9,6 +9,8 @@ import { SCENES } from "./scenes";
 
 /** Percent of the time that the transaction takes, from dialling until some time after the confirmation. */
 const MOMENTS = Array.from({ length: 60 }, (_, i) => i * 2);
+/** Milliseconds since the router was told to keep it. */
+const IN_CONFIRMATION = Array.from({ length: 12 }, (_, i) => i * 100);
 /** An emulated router takes a minute to do it once more. */
 const REPEATED = 10;
 
@@ -20,7 +22,8 @@ it("a router whose power is cut in a transaction comes up with the old version o
     const scene = SCENES.find(({ name }) => name === "update route-table")!;
     const bench = new CutBench(lab, scene);
     await bench.prepare();
-    const points = MOMENTS.map((at): Point => ({ scene: scene.name, cut: "power cut", at }));
+    const pointsOf = (cut: string, moments: number[]) => moments.map((at): Point => ({ scene: scene.name, cut, at }));
+    const points = [...pointsOf("power cut", MOMENTS), ...pointsOf("power cut in the confirmation", IN_CONFIRMATION)];
     figure(`${scene.name} takes ${Math.round(bench.took / 100) / 10} s`);
     const failures: string[] = [];
     for (const [i, point] of randomOf(seed).shuffle(points.filter((one) => !isDone(one))).entries()) {
