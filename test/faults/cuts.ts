@@ -44,7 +44,7 @@ export async function during(lab: Lab, ground: Ground, { cut, at }: Point, chang
         await lab.router.sh(`rm -f ${GATE} ${GATE}.reached`);
         await ground.instrument(CHANGES, at, `: >${GATE}.reached; until [ -e ${GATE} ]; do sleep 0.02; done;`);
         const changing = change();
-        const reached = until("the command", async () => (await lab.router.sh(`[ -e ${GATE}.reached ] && echo yes || :`)).stdout !== "", 30_000);
+        const reached = until("the command", async () => (await lab.router.sh(`[ -e ${GATE}.reached ] && echo yes || :`)).stdout !== "", 120_000);
         await Promise.race([reached, changing]);
         const striking = strike(lab, cut, kill);
         if (cut !== "connection silent") await striking;
