@@ -97,7 +97,8 @@ function look(pid: string, { names, leaks }: Watched): void {
             return ""; // it ended meanwhile
         }
     };
-    const name = read("comm").trim();
+    // The router-side script is its shell's argument.
+    const name = read("cmdline").startsWith("/bin/sh\0/run/nvi/") ? "nvi" : read("comm").trim();
     names.add(name);
     for (const file of ["cmdline", "environ"]) if (seenIn(read(file)).length > 0) leaks.add(`${file} of ${name}: ${read(file).replaceAll("\0", " ").slice(0, 300)}`);
 }
