@@ -1,5 +1,6 @@
 import { NviError } from "../model/errors";
 import type { Artifact } from "../syntax/artifact";
+import { OWN_ADDRESS } from "../syntax/own-address";
 import type { DesiredObject } from "./desired";
 import type { Finding } from "./finding";
 import { firewalls } from "./firewalls";
@@ -86,13 +87,15 @@ function ipv6(desired: DesiredObject, snapshot: Snapshot): Finding[] {
     }];
 }
 
+/** What names an address or a next hop. A NIC's own address, whatever it is, is none that was asked for. */
 function namesOfIpv6(artifact: Artifact): string[] {
+    const named = (text: string | undefined) => text !== undefined && !OWN_ADDRESS.test(text);
     switch (artifact.kind) {
-        case "rule": return artifact.family === 6 && (artifact.from ?? artifact.to) !== undefined ? [kindOf(artifact).key(artifact)] : [];
+        case "rule": return artifact.family === 6 && (named(artifact.from) || named(artifact.to)) ? [kindOf(artifact).key(artifact)] : [];
         case "routes": return artifact.phase === "stage2" ? artifact.routes.filter(({ family, hops }) => family === 6 && hops.length > 0).map(({ to, table }) => `route ${to} of table ${table}`) : [];
         case "address": return artifact.prefix.includes(":") ? [kindOf(artifact).key(artifact)] : [];
         case "neighbour": return artifact.address.includes(":") ? [kindOf(artifact).key(artifact)] : [];
-        case "table": return artifact.chains.flatMap(({ rules }) => rules.flatMap(({ text }) => /\bip6 [sd]addr \S+/.exec(text)?.[0] ?? []));
+        case "table": return artifact.chains.flatMap(({ rules }) => rules.flatMap(({ text }) => (named(text) && /\bip6 [sd]addr \S+/.exec(text)?.[0]) || []));
         default: return [];
     }
 }

@@ -3,6 +3,7 @@ import type { NviError } from "../../../provider/model/errors";
 import type { DesiredObject } from "../../../provider/reconcile/desired";
 import { ensure, remove } from "../../../provider/reconcile/engine";
 import { parseNetworkd } from "../../../provider/reconcile/networkd";
+import { ownAddress } from "../../../provider/syntax/own-address";
 import { FakeRouter, section } from "./fake-router";
 import { diversion, forwarding, guard, loose, manifestOf, object, stage1 } from "./things";
 
@@ -55,6 +56,14 @@ describe("what stands in the way is said with its cure:", () => {
         expect(error).toMatchObject({ kind: "preflight", operation: "preflight of nat-stage main", subject: "edge (root@192.0.2.7)" });
         expect(error.reason).toContain(reason);
         expect(error.reason).toMatch(cure);
+    });
+
+    it("but not an address of a NIC's own, which a kernel without IPv6 has none of", async () => {
+        const router = new FakeRouter();
+        router.ipv6 = false;
+        await ensure(router, { ...base, artifacts: [...base.artifacts, { ...diversion, family: 6, from: ownAddress(6, "isp1") }] });
+        expect(router.applied[0]!.steps).toContain("ip\t-4\trule\tadd");
+        expect(router.applied[0]!.steps).not.toContain("-6");
     });
 
     it("all of it at once, numbered, and nothing twice", async () => {
