@@ -7,7 +7,12 @@ import { deadline, keep, restartsDone } from "./results";
 /* A router that is restarted again and again, and whose links go down and up: after each time it is as it was. */
 
 const [RESTARTS, FLAPS] = [20, 5];
-const LINKS = [["isp1", addresses.router.isp1v6], ["isp2", addresses.router.isp2v6], ["lan0", addresses.router.lan6]] as const;
+const { router, gw1 } = addresses;
+/** Each with what goes with a link that goes down and isn't ours: its IPv6 address, and the router's own routes. */
+const LINKS = [
+    ["isp1", router.isp1v6, `ip route add default via ${gw1.v4} dev isp1 && ip -6 route add default via ${gw1.v6} dev isp1`],
+    ["isp2", router.isp2v6, ":"], ["lan0", router.lan6, ":"],
+] as const;
 
 let on: Setup;
 let applied: string;
@@ -44,9 +49,8 @@ it("is the same after every restart and every link that was down for a moment", 
         const { early, sshdWaits } = await boot();
         expect(sshdWaits, "sshd never waits for what waits for NICs").toEqual(["nvi.service"]);
         for (let flap = 0; flap < FLAPS; flap++) {
-            const [link, address] = LINKS[(restart * FLAPS + flap) % LINKS.length]!;
-            // IPv6 addresses go with a link that goes down.
-            await on.lab.router.sh('ip link set "$1" down && ip link set "$1" up && ip address add "$2/64" dev "$1" nodad', [link, address]);
+            const [link, address, more] = LINKS[(restart * FLAPS + flap) % LINKS.length]!;
+            await on.lab.router.sh(`ip link set "$1" down && ip link set "$1" up && ip address add "$2/64" dev "$1" nodad && ${more}`, [link, address]);
             await back(`${link} after restart ${restart}, flap ${flap + 1}`);
         }
         keep("restart", { restart, of: RESTARTS, flaps: FLAPS, early });
