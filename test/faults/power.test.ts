@@ -10,7 +10,7 @@ import { SCENES } from "./scenes";
 /** Percent of the time that the transaction takes, from dialling until some time after the confirmation. */
 const MOMENTS = Array.from({ length: 60 }, (_, i) => i * 2);
 /** Milliseconds since the router was told to keep it. */
-const IN_CONFIRMATION = Array.from({ length: 12 }, (_, i) => i * 100);
+const IN_CONFIRMATION = Array.from({ length: 24 }, (_, i) => i * 100);
 /** An emulated router takes a minute to do it once more. */
 const REPEATED = 10;
 
