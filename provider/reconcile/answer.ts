@@ -6,7 +6,7 @@ import { parseTable, type ListedTable } from "../syntax/nft";
 import { kindOf } from "./kinds";
 import { parseNetworkd } from "./networkd";
 import type { Manifest, StoredObject } from "./objects";
-import type { ForeignTable, LegacyFilter, ModuleFacts, ObservedAddress, ObservedLink, Snapshot } from "./snapshot";
+import type { ForeignTable, LegacyFilter, ModuleFacts, ObservedAddress, ObservedLink, ObservedNeighbour, Snapshot } from "./snapshot";
 
 /** The packages of the tools without which nothing can be observed. */
 const TOOLS: Record<string, string> = { nft: "nftables", ip: "iproute2", unshare: "util-linux", flock: "util-linux" };
@@ -249,8 +249,8 @@ function parseLinks(text: string): ObservedLink[] {
     }));
 }
 
-function parseNeighbours(text: string): { device: string; address: string }[] {
-    return (JSON.parse(text) as Json[]).map((one) => ({ device: String(one.dev), address: canonicalPrefix(String(one.dst)) }));
+function parseNeighbours(text: string): ObservedNeighbour[] {
+    return (JSON.parse(text) as Json[]).map((one) => ({ device: String(one.dev), address: canonicalPrefix(String(one.dst)), protocol: Number(one.protocol ?? 0) }));
 }
 
 /** RT_SCOPE_* of linux/rtnetlink.h, as `ip -N` prints them. */

@@ -15,6 +15,13 @@ export interface ObservedLink {
     alias?: string;
 }
 
+/** An address that the router answers for on a NIC; the protocol is 0 where whoever made the entry gave none. */
+export interface ObservedNeighbour {
+    device: string;
+    address: string;
+    protocol: number;
+}
+
 export interface ObservedAddress {
     device: string;
     /** Without prefix length. */
@@ -63,7 +70,7 @@ export interface Snapshot {
     links: Map<string, ObservedLink>;
     addresses: ObservedAddress[];
     /** Addresses that the router answers for without having them. */
-    proxied: { device: string; address: string }[];
+    proxied: ObservedNeighbour[];
     rules: ObservedRule[];
     /** By table number, of those asked for. */
     routes: Map<number, ObservedRoute[]>;

@@ -140,7 +140,7 @@ export interface Boot extends Base {
     kind: "boot";
 }
 
-/** The routing protocol number that marks our rules and routes (ip-rule(8), ip-route(8): `protocol`). */
+/** The routing protocol number that marks our rules, routes and proxy neighbours (ip-rule(8), ip-route(8), ip-neighbour(8): `protocol`). */
 export const PROTOCOL = 78;
 
 /** What will be on the router, or is: one entry for everything that can differ by itself. */

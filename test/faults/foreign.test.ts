@@ -6,8 +6,8 @@ import { deadline, keep, seed, sequencesDone } from "./results";
 
 /** Sequences in all, and those that fail before it is given up. */
 const [ALL, MOST_FAILURES] = [10_000, 5];
-/** Routers side by side: much of a transaction is waiting. */
-const ROUTERS = Math.min(2, availableParallelism());
+/** Routers side by side: a fifth of a transaction is waiting. */
+const ROUTERS = Math.min(4, availableParallelism() + 1);
 const EVERY = 100;
 
 it("leaves all that others have on the router as it is, byte for byte", async () => {

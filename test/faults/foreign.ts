@@ -129,16 +129,28 @@ export class ForeignBench {
             case "fail": return void (await ensure(host, { ...object, checks: [{ kind: "command", command: "exit 1", within: 0 }] }));
             case "abort": return void (await ensure(aborting(host), object));
             case "lose": case "forget":
-                await this.script(`rm -f /etc/nvi/objects/${objectKey(object.id)}/manifest`);
+                await this.forget(object);
                 if (what === "lose") break;
                 await ensure(host, { ...object, adopt: true });
                 return void this.there.set(keyOf(object), object);
             case "ensure": case "break":
                 await ensure(host, object, { known: this.there.has(keyOf(object)) });
-                return void this.there.set(keyOf(object), object);
+                // Where nothing differs, nothing is tried.
+                return void this.there.set(keyOf(object), { ...object, checks: [] });
         }
         await remove(host, object);
         this.there.delete(keyOf(object));
+    }
+
+    /** With its manifest goes what sysctls were before, unless another object knows: they stay as they are. */
+    private async forget(object: DesiredObject): Promise<void> {
+        await this.script(`rm -f /etc/nvi/objects/${objectKey(object.id)}/manifest`);
+        if (!this.there.has(keyOf(object))) return;
+        const known = this.own([...this.there.values()].filter((one) => keyOf(one) !== keyOf(object)));
+        const own = this.own([object]);
+        const stays = (await lookAt(this.lab)).filter((line) => line.section === "sysctl" && own.has(line) && !known.has(line));
+        const values = new Map(stays.map((line) => [pathOf(line), line]));
+        this.theirs = this.theirs.map((line) => (line.section === "sysctl" && values.get(pathOf(line))) || line);
     }
 
     /** Somebody else's own change: from here on that is what must stay. */
@@ -192,3 +204,5 @@ function aborting(host: Host): Host {
         },
     };
 }
+
+const pathOf = ({ text }: Line): string => text.split(" = ")[0]!;

@@ -2,11 +2,12 @@ import { describe, expect, it } from "vitest";
 import type { PlanContext } from "../../../provider/reconcile/kind";
 import { addressKind } from "../../../provider/reconcile/kinds/address";
 import { linkKind } from "../../../provider/reconcile/kinds/link";
+import { neighbourKind } from "../../../provider/reconcile/kinds/neighbour";
 import { routesKind } from "../../../provider/reconcile/kinds/routes";
 import { ruleKind } from "../../../provider/reconcile/kinds/rule";
 import { sysctlKind } from "../../../provider/reconcile/kinds/sysctl";
 import type { ObservedLink } from "../../../provider/reconcile/snapshot";
-import type { Address, Link, Route, Routes, Rule, Sysctl } from "../../../provider/syntax/artifact";
+import type { Address, Link, Neighbour, Route, Routes, Rule, Sysctl } from "../../../provider/syntax/artifact";
 import { parseRules, type ObservedRoute, type ObservedRule } from "../../../provider/syntax/iproute";
 import { commandsOf as done, planning as context, undoOf as undone, upLink as up } from "./planning";
 import { diversion } from "./things";
@@ -158,5 +159,34 @@ describe("the address", () => {
         ["was changed", found(["192.0.2.1", "global"]), ["ip address add 169.254.77.2/32 dev nvi0p", "ip address del 192.0.2.1/32 dev nvi0p"]],
     ])("that %s", (_what, on, commands) => {
         expect(done(addressKind.ensure(address, on))).toEqual(commands);
+    });
+});
+
+describe("addresses that the router answers for", () => {
+    const answer: Neighbour = { kind: "neighbour", phase: "stage1", device: "isp1", address: "198.51.100.14" };
+    const found = (protocol?: number) => context({ proxied: protocol === undefined ? [] : [{ device: "isp1", address: "198.51.100.14", protocol }] });
+    const [add, del] = ["ip neighbour add proxy 198.51.100.14 dev isp1 protocol 78", "ip neighbour del proxy 198.51.100.14 dev isp1"];
+
+    it.each<[string, number | undefined, string[], string[]]>([
+        ["is missing", undefined, [add], [del]],
+        ["is ours", 78, [], []],
+        ["somebody has made by hand", 0, [add], [del, "ip neighbour add proxy 198.51.100.14 dev isp1"]],
+        ["a routing daemon has made", 186, [add], [del, "ip neighbour add proxy 198.51.100.14 dev isp1 protocol 186"]],
+    ])("one that %s", (_what, protocol, commands, undo) => {
+        const steps = neighbourKind.ensure(answer, found(protocol));
+        expect(done(steps)).toEqual(commands);
+        expect(undone(steps)).toEqual(undo);
+    });
+
+    it("are taken away where they are ours alone", () => {
+        expect(done(neighbourKind.remove(answer, found(78)))).toEqual([del]);
+        for (const protocol of [undefined, 0, 186]) expect(neighbourKind.remove(answer, found(protocol))).toEqual([]);
+    });
+
+    it("are somebody else's until we have made them", () => {
+        expect(neighbourKind.observed(answer, found(0).snapshot)).toEqual({});
+        expect(neighbourKind.isMarked(answer, found(0).snapshot)).toBe(false);
+        expect(neighbourKind.occupied(answer, found(0).snapshot)).toContain("somebody else has the router answer for 198.51.100.14 on isp1 already");
+        expect(neighbourKind.isMarked(answer, found(78).snapshot)).toBe(true);
     });
 });
