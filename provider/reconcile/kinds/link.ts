@@ -98,7 +98,14 @@ export const linkKind: Kind<Link> = {
     },
 };
 
-const addCommand = ({ name, peer }: Link): string[] => ["ip", "link", "add", "name", name, "type", ...(peer === undefined ? ["nvi"] : ["veth", "peer", "name", peer])];
+/**
+ * With its address from the start (NET_ADDR_SET of linux/netdevice.h): to one that the kernel has made up udev gives another,
+ * a moment later (MACAddressPolicy=persistent, systemd.link(5)).
+ */
+function addCommand({ name, peer, mac }: Link): string[] {
+    return ["ip", "link", "add", "name", name, "address", mac, "type", ...(peer === undefined ? ["nvi"] : ["veth", "peer", "name", peer, "address", mac])];
+}
+
 const removeCommand = ({ name }: Link): string[] => ["ip", "link", "del", "dev", name];
 
 /** Whether another device has the name: ours by manifest, but made something else by hand, or of another backend. */

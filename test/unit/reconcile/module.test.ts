@@ -97,7 +97,7 @@ describe("devices that are made anew", () => {
         expect(snapshot.routes.get(7700)).toEqual([]);
         expect(commandsOf(steps)).toEqual(["ip link del dev nvi0"]);
         expect(undoOf(steps)).toEqual([
-            "ip link add name nvi0 type veth peer name nvi0p", expect.stringContaining("dev nvi0 mtu 65535"), expect.stringContaining("dev nvi0 address"), expect.stringContaining("dev nvi0 arp off"),
+            `ip link add name nvi0 address ${pair.mac} type veth peer name nvi0p address ${pair.mac}`, expect.stringContaining("dev nvi0 mtu 65535"), expect.stringContaining("dev nvi0 address"), expect.stringContaining("dev nvi0 arp off"),
             expect.stringContaining("dev nvi0 alias"), expect.stringContaining("dev nvi0p mtu"), expect.stringContaining("dev nvi0p address"), expect.stringContaining("dev nvi0p alias"),
             "ip link set dev nvi0p up", "ip link set dev nvi0 up", "ip -4 route add default table 7700 protocol 78 dev nvi0",
         ]);
@@ -125,6 +125,6 @@ describe("devices that are made anew", () => {
         const { devices, steps } = lossOf(artifacts, artifacts, planning({ links: new Map([upLink("nvi0", { kind: "nvi" }), upLink("nvi7", { kind: "nvi" })]), module: { ...there, loaded: "0.0.9" } }));
         expect(devices).toEqual(new Set(["nvi0", "nvi7"]));
         expect(commandsOf(steps)).toEqual([]);
-        expect(undoOf(steps)[0]).toBe("ip link add name nvi0 type nvi");
+        expect(undoOf(steps)[0]).toBe(`ip link add name nvi0 address ${single.mac} type nvi`);
     });
 });
