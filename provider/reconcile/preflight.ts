@@ -9,6 +9,7 @@ import { kindOf } from "./kinds";
 import { madeDevices } from "./devices";
 import { networkdFindings } from "./networkd";
 import { objectKey, type StoredObject } from "./objects";
+import { isIpv6 } from "./resolve";
 import type { Snapshot } from "./snapshot";
 
 /** Linux 5.5 is the first whose nft matches iifname in POSTROUTING (commit 28f8bfd1ac94). */
@@ -91,10 +92,9 @@ function ipv6(desired: DesiredObject, snapshot: Snapshot): Finding[] {
 function namesOfIpv6(artifact: Artifact): string[] {
     const named = (text: string | undefined) => text !== undefined && !OWN_ADDRESS.test(text);
     switch (artifact.kind) {
-        case "rule": return artifact.family === 6 && (named(artifact.from) || named(artifact.to)) ? [kindOf(artifact).key(artifact)] : [];
+        case "rule": return isIpv6(artifact) && (named(artifact.from) || named(artifact.to)) ? [kindOf(artifact).key(artifact)] : [];
         case "routes": return artifact.phase === "stage2" ? artifact.routes.filter(({ family, hops }) => family === 6 && hops.length > 0).map(({ to, table }) => `route ${to} of table ${table}`) : [];
-        case "address": return artifact.prefix.includes(":") ? [kindOf(artifact).key(artifact)] : [];
-        case "neighbour": return artifact.address.includes(":") ? [kindOf(artifact).key(artifact)] : [];
+        case "address": case "neighbour": return isIpv6(artifact) ? [kindOf(artifact).key(artifact)] : [];
         case "table": return artifact.chains.flatMap(({ rules }) => rules.flatMap(({ text }) => (named(text) && /\bip6 [sd]addr \S+/.exec(text)?.[0]) || []));
         default: return [];
     }

@@ -34,7 +34,7 @@ export function resolve(artifact: Artifact, { addresses, ipv6 }: Pick<Snapshot, 
 }
 
 /** Tables of nft are of both families, and routes are told apart one by one. */
-function isIpv6(artifact: Artifact): boolean {
+export function isIpv6(artifact: Artifact): boolean {
     switch (artifact.kind) {
         case "rule": return artifact.family === 6;
         case "sysctl": return artifact.path.startsWith("net/ipv6/");
