@@ -13,8 +13,8 @@
 #   restore early|late [detached]     after a restart: all that it took, or only what needs a NIC
 #   nic NAME                          something has become of a NIC: what needs one, in the background
 #
-# An answer is a sequence of sections, `@ NAME EXIT STDOUT-BYTES STDERR-BYTES`, each followed by those
-# bytes; only an answer that closes with `@ end 0 0 0` is whole.
+# An answer is made of blocks: a line `@ NAME EXIT STDOUT-BYTES STDERR-BYTES` for each section, an empty line, those bytes in
+# the same order, a newline. Only an answer that closes with `@ end 0 0 0` is whole.
 set -u
 umask 077
 export LC_ALL=C PATH="${PATH:-}:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -26,34 +26,48 @@ UNITS=/etc/systemd/system
 EX_IOERR=74
 TAB=$(printf '\t')
 
+say() { # NAME EXIT TEXT
+	printf '@ %s %s %s 0\n\n%s\n' "$1" "$2" "${#3}" "$3"
+}
+
 say_file() { # NAME EXIT STDOUT-FILE STDERR-FILE
-	# Processes are what an answer costs, and most of these files are empty.
-	out_bytes=0
-	err_bytes=0
-	[ ! -s "$3" ] || out_bytes=$(($(wc -c <"$3")))
-	[ ! -s "$4" ] || err_bytes=$(($(wc -c <"$4")))
-	printf '@ %s %s %s %s\n' "$1" "$2" "$out_bytes" "$err_bytes"
-	[ "$out_bytes$err_bytes" = 00 ] || cat "$3" "$4"
+	printf '@ %s %s %s %s\n\n' "$1" "$2" "$(($(wc -c <"$3")))" "$(($(wc -c <"$4")))"
+	cat "$3" "$4"
 	printf '\n'
 }
 
+# What these gather, `say_sections` says. Processes are what an answer costs, and this way two will do for the bytes of them all.
 section() { # NAME COMMAND...
 	section_name=$1
 	shift
-	"$@" >"$work/out" 2>"$work/err" </dev/null
+	count=$((count + 1))
+	section_out=$work/out.$count
+	"$@" >"$section_out" 2>"$work/err.$count" </dev/null
 	section_status=$?
 	# What a tool could not write for want of space it may well call a success.
 	if echo room >"$work/room" 2>/dev/null; then
 		: >"$work/room"
-		say_file "$section_name" $section_status "$work/out" "$work/err"
+		sections="$sections $section_name:$section_status"
+		section_files="$section_files out.$count err.$count"
 	else
-		rm -f "$work/room" "$work/out" "$work/err"
+		rm -f "$work/room" "$section_out" "$work/err.$count"
 		say "$section_name" $EX_IOERR "No space left for its answer in $work"
 	fi
 }
 
-say() { # NAME EXIT TEXT
-	printf '@ %s %s %s 0\n%s\n' "$1" "$2" "${#3}" "$3"
+say_sections() {
+	cd "$work" || return
+	set -f
+	# shellcheck disable=SC2086 # none of these has a space
+	wc -c $section_files | for one in $sections; do
+		read -r out_bytes _ && read -r err_bytes _ || exit
+		echo "@ ${one%:*} ${one##*:} $out_bytes $err_bytes"
+	done
+	echo
+	# shellcheck disable=SC2086
+	cat $section_files
+	echo
+	set +f
 }
 
 end() {
@@ -249,6 +263,9 @@ canonical() { # NAME FILE
 }
 
 observe() {
+	count=0
+	sections=
+	section_files=
 	section facts facts
 	section objects objects
 	section links bounded ip -j -d link show
@@ -275,7 +292,7 @@ observe() {
 			;;
 		forward)
 			section forward filter_tables
-			cp "$work/out" "$work/forward"
+			cp "$section_out" "$work/forward"
 			section legacy/iptables legacy_filter iptables
 			section legacy/ip6tables legacy_filter ip6tables
 			while read -r family table; do
@@ -284,6 +301,7 @@ observe() {
 			;;
 		esac
 	done <"$work/requests"
+	say_sections
 }
 
 # --- boot
@@ -588,24 +606,99 @@ restore() { # early|late [detached]
 		mkdir "$work/$object" && awk -F '\t' -v folder="$work/$object" -v object="$object" -v when="$1" '
 			$1 == "file" { file = folder "/" $2 }
 			/^\+/ { print substr($0, 2) >file }
-			$1 == "do" && (when == "early" || $4 == "late") { order = $2 "\t" $3; sub(/^do\t[^\t]*\t[^\t]*\t/, ""); print order "\t" object "\t" $0 }
+			$1 == "do" && (when == "early" || $4 == "late") {
+				order = $2 "\t" $3
+				batch = $5 != "ip" ? "-" : $6 ~ /^-[46]$/ ? "ip " $6 : "ip"
+				sub(/^do\t[^\t]*\t[^\t]*\t/, "")
+				print order "\t" batch "\t" object "\t" $0
+			}
 		' "$manifest" || return
 	done >"$work/steps"
-	sort -s -k1,1n -k2,2n "$work/steps" >"$work/sorted" || return
+	sort -s -t "$TAB" -k1,1n -k2,2n -k3,3 "$work/steps" >"$work/sorted" || return
 	waiting=0
 	failed=0
+	batch=-
 	# After a failure too: a stage that is not whole passes nothing, but one that is not there lets packets go untranslated.
-	while IFS="$TAB" read -r _ _ object when words; do
-		tx=$work/$object
+	while IFS="$TAB" read -r _ _ next object when words; do
 		has_ipv6 || case $words in *"$TAB-6$TAB"* | *net/ipv6/* | "ip$TAB"[an]*:*) continue ;; esac
-		run_words "$words" >"$work/out" 2>"$work/err" || {
-			grep -q -e 'File exists' -e 'already assigned' "$work/err" && continue
-			echo "nvi: $object: $(printf %s "$words" | tr '\t' ' '): $(cat "$work/err" "$work/out")" >&2
-			if [ "$when" = early ]; then failed=$((failed + 1)); else waiting=$((waiting + 1)); fi
-		}
+		[ "$next" = "$batch" ] || restore_batch
+		batch=$next
+		case $batch in
+		-)
+			restore_one "$object" "$when" "$words"
+			continue
+			;;
+		ip) printf '%s\n' "${words#ip?}" >>"$work/batch" ;;
+		*) printf '%s\n' "${words#ip?-??}" >>"$work/batch" ;;
+		esac
+		printf '%s\t%s\t%s\n' "$object" "$when" "$words" >>"$work/batched"
 	done <"$work/sorted"
+	restore_batch
 	echo "nvi: restored; $failed commands failed, $waiting wait for a NIC"
 	[ $failed = 0 ]
+}
+
+restore_one() { # OBJECT WHEN WORDS
+	tx=$work/$1
+	run_words "$3" >"$work/out" 2>"$work/err" && return
+	said=
+	for file in "$work/err" "$work/out"; do
+		while IFS= read -r line; do said="$said $line"; done <"$file"
+	done
+	not_restored "$1" "$2" "$3" "$said"
+}
+
+# Without a process of its own: before there is any network, all that needs a NIC comes here.
+not_restored() { # OBJECT WHEN WORDS WHY
+	case $4 in *'File exists'* | *'already assigned'*) return ;; esac
+	if [ "$2" = early ]; then failed=$((failed + 1)); else waiting=$((waiting + 1)); fi
+	told="nvi: $1:"
+	old_ifs=$IFS
+	IFS=$TAB
+	set -f
+	# shellcheck disable=SC2086 # splitting at tabs is the point
+	for word in $3; do told="$told $word"; done
+	set +f
+	IFS=$old_ifs
+	echo "$told:$4" >&2
+}
+
+# What follows each other for ip is one process of it: else a start would spend most of its time on processes.
+restore_batch() {
+	[ -s "$work/batch" ] || return 0
+	# shellcheck disable=SC2086 # a command and its flag
+	bounded $batch -force -batch "$work/batch" >"$work/out" 2>"$work/err" || batch_failures $?
+	: >"$work/batch"
+	: >"$work/batched"
+}
+
+# Of each that fails ip says why, and then `Command failed FILE:LINE`. Where it doesn't come to its end (EXIT_FAILURE) with that,
+# nobody knows how far it came, and each is done by itself.
+batch_failures() { # STATUS
+	last=
+	while IFS= read -r line; do last=$line; done <"$work/err"
+	case "$1 $last" in
+	'1 Command failed '*) ;;
+	*)
+		while IFS="$TAB" read -r one since what; do restore_one "$one" "$since" "$what"; done <"$work/batched"
+		return
+		;;
+	esac
+	said=
+	number=0
+	while IFS= read -r line; do
+		case $line in
+		'Command failed '*)
+			while [ $number -lt "${line##*:}" ]; do
+				IFS="$TAB" read -r one since what <&5
+				number=$((number + 1))
+			done
+			not_restored "$one" "$since" "$what" "$said"
+			said=
+			;;
+		*) said="$said $line" ;;
+		esac
+	done <"$work/err" 5<"$work/batched"
 }
 
 # From the hooks of whoever configures NICs: none of them is to wait for us.
@@ -630,29 +723,43 @@ nic() { # NAME
 # The lock is held by all of them, so that there is never more than one transaction. /etc/nvi keeps the manifest of what
 # is applied but not confirmed as `pending`: a restart of the router forgets it, and brings the confirmed one back.
 
-meta() { sed -n "s/^$1 //p" "$tx/meta"; }
+read_meta() {
+	# A name may well close with a blank, which `read` would drop.
+	while IFS= read -r line; do
+		value=${line#* }
+		case $line in
+		'object '*) object=$value ;;
+		'generation '*) generation=$value ;;
+		'remove '*) remove=$value ;;
+		'wait '*) lock_wait=$value ;;
+		'confirm '*) confirm=$value ;;
+		'owner '*) owner=$value ;;
+		esac
+	done <"$tx/meta"
+}
 
-# Seconds since the start: no clock that somebody may set.
-uptime() {
-	read -r seconds _ </proc/uptime
-	echo "${seconds%.*}"
+# `now`, in seconds since the start: no clock that somebody may set.
+clock() {
+	read -r now _ </proc/uptime && now=${now%.*}
 }
 
 nap() { sleep 0.05 2>/dev/null || sleep 1; }
 
 # flock is on the open file: where a clean-up has removed it meanwhile, take the new one.
 lock() { # SECONDS [OWNER]
-	deadline=$(($(uptime) + $1))
+	clock
+	deadline=$((now + $1))
 	while :; do
 		mkdir -p "$RUN" && exec 9>>"$RUN/lock" || return
 		# busybox flock has no -w.
 		until flock -n 9; do
-			[ "$(uptime)" -lt "$deadline" ] || return 1
+			clock
+			[ "$now" -lt "$deadline" ] || return 1
 			${pause:-nap}
 		done
 		[ "$(stat -c %i "$RUN/lock" 2>/dev/null)" = "$(stat -L -c %i "/proc/$$/fd/9")" ] && break
 	done
-	held "${2:-$(meta owner)}, process $$, since $(date)"
+	held "${2:-$owner}, process $$, since $(date)"
 }
 
 held() { printf '%s\n' "$1" >"$RUN/lock.owner"; }
@@ -660,7 +767,7 @@ held() { printf '%s\n' "$1" >"$RUN/lock.owner"; }
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
 install_pending() {
-	folder=$ETC/objects/$(meta object)
+	folder=$ETC/objects/$object
 	mkdir -p "$folder" && {
 		printf 'tx\t%s\t%s\n' "$(boot_id)" "${tx##*/}"
 		awk -F '\t' '$1 == "undo"' "$tx/steps"
@@ -686,8 +793,8 @@ leave_if_last() {
 commit() {
 	# All that takes space comes first: from the first rename on there is no way back.
 	cmp -s "$0" "$ETC/nvi" || cp "$0" "$ETC/nvi.new" || return
-	stage_generation "$(meta generation)" || return
-	if [ "$(meta remove)" = 1 ]; then
+	stage_generation "$generation" || return
+	if [ "$remove" = 1 ]; then
 		rm -rf "$folder" || return
 		leave_if_last
 		[ -d "$ETC" ] || return 0
@@ -770,7 +877,7 @@ module_load() { # VERSION
 
 execute() { # WORD...
 	case $1 in
-	ip | nft | conntrack) (cd "$tx" && bounded "$@" </dev/null) ;;
+	ip | nft | conntrack) cd "$tx" && bounded "$@" </dev/null ;;
 	put) printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	set) printf '%s\n' "$3" >"/sys/$2" ;;
 	# Their files are for everybody to read, and are changed by tools that go by the umask.
@@ -869,9 +976,11 @@ undo_command() { # WORDS
 run_checks() {
 	while IFS="$TAB" read -r what name seconds words; do
 		[ "$what" = check ] || continue
-		deadline=$(($(uptime) + seconds))
+		clock
+		deadline=$((now + seconds))
 		until (run_check "$seconds" "$words") >"$tx/out" 2>"$tx/err" </dev/null; do
-			[ "$(uptime)" -lt "$deadline" ] || {
+			clock
+			[ "$now" -lt "$deadline" ] || {
 				say failed-check 1 "$name"
 				say_file failed-output 1 "$tx/out" "$tx/err"
 				return 1
@@ -934,7 +1043,8 @@ leaves() {
 }
 
 transaction() {
-	lock "$(meta wait)" || {
+	read_meta || return
+	lock "$lock_wait" || {
 		say locked 1 "$(cat "$RUN/lock.owner" 2>/dev/null)"
 		return
 	}
@@ -945,7 +1055,7 @@ transaction() {
 		return
 	fi
 	current=$(cat "$ETC/generation" 2>/dev/null || echo 0)
-	if [ "$current" != "$(meta generation)" ]; then
+	if [ "$current" != "$generation" ]; then
 		say stale 1 "$current"
 		return
 	fi
@@ -974,6 +1084,8 @@ transaction() {
 	say applied 0 ''
 	work=$tx
 	observe
+	# This folder stays for a while.
+	rm -f "$tx"/out.* "$tx"/err.*
 }
 
 no_room() { # FOLDER
@@ -992,18 +1104,21 @@ reserve() {
 arm() {
 	: >"$tx/journal" || return
 	setsid /bin/sh "$0" _guard "${tx##*/}" 8>&- </dev/null >"$tx/guard.log" 2>&1 &
-	deadline=$(($(uptime) + 10))
+	clock
+	deadline=$((now + 10))
 	until [ -e "$tx/armed" ]; do
-		[ "$(uptime)" -lt "$deadline" ] && kill -0 $! 2>>"$tx/guard.log" || return
+		clock
+		[ "$now" -lt "$deadline" ] && kill -0 $! 2>>"$tx/guard.log" || return
 		nap
 	done
 }
 
 # What there is to be waited for at the end has to work at the beginning.
 guard() {
-	folder=$ETC/objects/$(meta object)
+	read_meta || return
+	folder=$ETC/objects/$object
 	sleep 0.05 || sleep 1 || return
-	uptime >/dev/null && : >"$tx/armed" || return
+	clock && : >"$tx/armed" || return
 	# Asked again and again it would cost a slow router the time of the worker. A guard that is killed leaves nothing behind that seems to be one.
 	until flock -s "$tx/alive" true 7>&- 9>&-; do nap; done
 	if [ "$(head -n 1 "$tx/result" 2>/dev/null)" = '@ applied 0 0 0' ]; then await_confirmation; else verdict=incomplete; fi
@@ -1014,11 +1129,15 @@ guard() {
 
 # Where no confirmation is asked for, whoever made the change still looks at it, and may want it undone.
 await_confirmation() {
-	seconds=$(meta confirm)
-	[ -e "$tx/deadline" ] || echo $(($(uptime) + (seconds > 0 ? seconds : 60))) >"$tx/deadline"
-	deadline=$(cat "$tx/deadline")
-	held "$(meta owner), whose change waits for its confirmation, since $(date)"
-	until [ -e "$tx/confirm" ] || [ -e "$tx/abort" ] || [ "$(uptime)" -ge "$deadline" ]; do nap; done
+	seconds=$confirm
+	clock
+	[ -e "$tx/deadline" ] || echo $((now + (seconds > 0 ? seconds : 60))) >"$tx/deadline"
+	read -r deadline <"$tx/deadline"
+	held "$owner, whose change waits for its confirmation, since $(date)"
+	until [ -e "$tx/confirm" ] || [ -e "$tx/abort" ] || [ "$now" -ge "$deadline" ]; do
+		nap
+		clock
+	done
 	if [ -e "$tx/abort" ]; then
 		verdict=aborted
 	elif [ -e "$tx/confirm" ] || [ "$seconds" = 0 ]; then
@@ -1209,7 +1328,7 @@ _run)
 	tx=$RUN/tx/$1
 	rm "$tx/begin" || exit
 	{ transaction; say end 0 ''; } >"$tx/result.new" 2>>"$tx/log"
-	[ "$(tail -n 2 "$tx/result.new" | head -n 1)" = '@ end 0 0 0' ] || {
+	[ "$(tail -n 3 "$tx/result.new" | head -n 1)" = '@ end 0 0 0' ] || {
 		rm -f "$tx/spare" "$tx/result.new"
 		{ no_room "$RUN"; say end 0 ''; } >"$tx/result.new"
 	}

@@ -16,21 +16,32 @@ export function packBundle(files: Readonly<Record<string, string>>): Buffer {
 
 export const sha256 = (bytes: Buffer | string): string => createHash("sha256").update(bytes).digest("hex");
 
-/** Reads the script's answer; undefined where it is not whole. */
+/** Reads the script's answer: blocks of headers, an empty line, and the bytes that they tell of. Undefined where it is not whole. */
 export function parseAnswer(answer: Buffer): Section[] | undefined {
     const sections: Section[] = [];
     let at = 0;
-    while (at < answer.length) {
+    const take = (length: number): string => answer.toString("utf8", at, (at += length));
+    const line = (): string | undefined => {
         const newline = answer.indexOf(0x0a, at);
-        const header = newline < 0 ? null : /^@ (\S+) (\d+) (\d+) (\d+)$/.exec(answer.toString("latin1", at, newline));
-        if (!header) return undefined;
-        const [, name, exit, out, err] = header as unknown as [string, string, string, string, string];
-        const middle = newline + 1 + Number(out);
-        const close = middle + Number(err);
-        if (close >= answer.length) return undefined;
-        if (name === "end") return sections;
-        sections.push({ name, exit: Number(exit), stdout: answer.toString("utf8", newline + 1, middle), stderr: answer.toString("utf8", middle, close) });
-        at = close + 1;
+        if (newline < 0) return undefined;
+        const text = answer.toString("latin1", at, newline);
+        at = newline + 1;
+        return text;
+    };
+    while (at < answer.length) {
+        const headers: RegExpExecArray[] = [];
+        for (let text = line(); text !== ""; text = line()) {
+            const header = text === undefined ? null : /^@ (\S+) (\d+) (\d+) (\d+)$/.exec(text);
+            if (!header) return undefined;
+            headers.push(header);
+        }
+        for (const [, name = "", exit, out, err] of headers) {
+            const section = { name, exit: Number(exit), stdout: take(Number(out)), stderr: take(Number(err)) };
+            if (at >= answer.length) return undefined;
+            if (name === "end") return sections;
+            sections.push(section);
+        }
+        at++;
     }
     return undefined;
 }

@@ -10,6 +10,11 @@ import { HOSTILE, type Random } from "./values";
 
 /* What a router says, spoilt: cut off, with bytes changed, with other values in its JSON. */
 
+const block = (sections: readonly Section[]): string => [
+    ...sections.map(({ name, exit, stdout, stderr }) => `@ ${name} ${exit} ${Buffer.byteLength(stdout)} ${Buffer.byteLength(stderr)}\n`), "\n",
+    ...sections.map(({ stdout, stderr }) => stdout + stderr), "\n",
+].join("");
+
 /** An answer about a router that has it all, as nft, ip and the script print it. */
 async function answer({ desired, artifacts, files }: Sent): Promise<Section[]> {
     const said = await answerOf(desired, { ...files });
@@ -28,7 +33,7 @@ export async function examineCorrupted(sent: Sent, r: Random): Promise<void> {
         const spoilt = whole.map((one, n) => (n === at ? { ...one, ...(r.below(8) === 0 ? { exit: r.pick([1, 2, 134, 255]), stderr: r.pick(HOSTILE) } : { stdout: spoiltText(one.stdout, r) }) } : one));
         survives(() => renderObserved(sent.artifacts, parseSnapshot("edge", spoilt)), `${sent.title}: ${JSON.stringify(spoilt[at]).slice(0, 2000)}`);
     }
-    const bytes = Buffer.from(whole.map(({ name, exit, stdout, stderr }) => `@ ${name} ${exit} ${Buffer.byteLength(stdout)} ${Buffer.byteLength(stderr)}\n${stdout}${stderr}\n`).join("") + "@ end 0 0 0\n\n");
+    const bytes = Buffer.from(block([section("applied", "")]) + block(whole) + block([section("end", "")]));
     const cut = bytes.subarray(0, r.below(bytes.length - 2));
     if (parseAnswer(cut) !== undefined) throw new Error(`${sent.title}: ${cut.length} of ${bytes.length} bytes were taken for an answer`);
     const changed = Buffer.from(spoiltText(bytes.toString("latin1"), r), "latin1");
