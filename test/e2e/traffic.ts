@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { Capture, destination4, destination6, office, probeMany, type Lab, type LabNode, type Packet, type ProbeResult } from "../lab";
+import { Capture, destination4, destination6, office, probeMany, type FlowReport, type Lab, type LabNode, type Packet, type ProbeResult } from "../lab";
 import type { Stack } from "./pulumi";
 
 const { client, server, internet, router, gw1, gw2 } = office;
@@ -53,6 +53,12 @@ export async function expectBothUplinks(lab: Lab): Promise<void> {
         expect([first > 0, second > 0, first + second], words.family).toEqual([true, true, 40]);
         expect([sources(seen.isp1), sources(seen.isp2)]).toEqual([[words.isp1], [words.isp2]]);
     }
+}
+
+/** What connections that were held over a change have lost, in words. */
+export function costOf(reports: readonly FlowReport[]): string {
+    const sum = (of: (report: FlowReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
+    return `${sum(({ ping }) => ping.lost)} of ${sum(({ ping }) => ping.sent)} pings lost, longest TCP stall ${Math.max(...reports.map(({ longestStallMs }) => longestStallMs))} ms`;
 }
 
 /** The packets that a machine's NIC sees while `work` runs. */

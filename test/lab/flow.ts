@@ -18,13 +18,13 @@ let nextKey = 1;
 
 /** A TCP connection that is always busy, and a ping every 20 ms beside it, to be held open across a change of the network. */
 export class Flow {
-    private constructor(private readonly node: LabNode, private readonly key: number, private readonly ping: Running) {}
+    private constructor(private readonly node: LabNode, private readonly key: number, private readonly ping: Running | undefined) {}
 
-    static async start(node: LabNode, target: { to: string; port: number; from?: string; everyMs?: number }): Promise<Flow> {
+    static async start(node: LabNode, { pings = true, ...target }: { to: string; port: number; from?: string; everyMs?: number; pings?: boolean }): Promise<Flow> {
         const key = nextKey++;
         await node.agent.ask("flowOpen", { everyMs: 10, timeoutMs: 3000 * patience, ...target, key });
         const source = target.from ? ["-I", target.from] : [];
-        const ping = node.watch(["ping", "-n", "-i", "0.02", "-W", "1", ...source, target.to], { stdin: "" });
+        const ping = !pings ? undefined : node.watch(["ping", "-n", "-i", "0.02", "-W", "1", ...source, target.to], { stdin: "" });
         return new Flow(node, key, ping);
     }
 
@@ -43,13 +43,14 @@ export class Flow {
 
     async stop(): Promise<FlowReport> {
         const tcp = await this.node.agent.ask<Omit<FlowReport, "ping">>("flowClose", { key: this.key });
-        await this.ping.stop("SIGINT");
+        await this.ping?.stop("SIGINT");
         return { ...tcp, ping: this.pings() };
     }
 
     private async tcp(): Promise<Omit<FlowReport, "ping">> { return await this.node.agent.ask("flowReport", { key: this.key }); }
 
     private pings(): FlowReport["ping"] {
+        if (!this.ping) return { sent: 0, received: 0, lost: 0, slowestMs: 0 };
         const replies = [...this.ping.stdout.matchAll(/icmp_seq=(\d+) ttl=\d+ time=([\d.]+)/g)];
         const answered = new Set(replies.map(match => Number(match[1])));
         const last = Math.max(0, ...answered);
