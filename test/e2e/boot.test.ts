@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { diffDumps, Flow, probe, type BootHooks } from "../lab";
 import { officeProgram, piecesProgram, setup, type Setup } from "./office";
+import { changedSince } from "./restart";
 import { sampled } from "./sample";
 import { drift, expectBothUplinks, families, unspoofed } from "./traffic";
 
@@ -19,8 +20,6 @@ afterAll(async () => await office?.stop());
 const restore = async (when: string) => void (await office.lab.router.sh(`sh /etc/nvi/nvi restore ${when}`));
 const hooks: BootHooks = emulated ? {} : { beforeNics: () => restore("early"), beforeSshd: () => restore("late") };
 
-/** What differs; /run is empty after a start. */
-const changedSince = async (dump: string): Promise<string[]> => diffDumps(dump, await office.lab.dump()).filter((line) => !/^. files: \w+ \/run\//.test(line));
 
 const programs = [["one resource", officeProgram], ["five resources", piecesProgram]] as const;
 describe.each(sampled(programs, (_, i) => i === 0 || !emulated))("a restart of a router with %s", (_, program) => {
@@ -36,14 +35,14 @@ describe.each(sampled(programs, (_, i) => i === 0 || !emulated))("a restart of a
 
     it("brings all of it back with no help", async () => {
         await office.lab.reboot(hooks);
-        expect(await changedSince(applied)).toEqual([]);
+        expect(await changedSince(office.lab, applied)).toEqual([]);
         await expectBothUplinks(office.lab);
     });
 
     it("does so after a power cut", async () => {
         await office.lab.powerOff();
         await office.lab.powerOn(hooks);
-        expect(await changedSince(applied)).toEqual([]);
+        expect(await changedSince(office.lab, applied)).toEqual([]);
         await expectBothUplinks(office.lab);
     });
 
@@ -66,7 +65,7 @@ describe.each(sampled(programs, (_, i) => i === 0 || !emulated))("a restart of a
         } finally {
             await flow.stop();
         }
-        expect(await changedSince(applied)).toEqual([]);
+        expect(await changedSince(office.lab, applied)).toEqual([]);
     });
 });
 

@@ -1,11 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Applied } from "../../provider/host/host";
 import type { PathCheck } from "../../provider/model/path-check";
 import type { DesiredObject } from "../../provider/reconcile/desired";
 import { ensure, read, remove, renderedOf } from "../../provider/reconcile/engine";
 import type { Rule } from "../../provider/syntax/artifact";
 import { diffDumps, Lab, office as topology, probe, until } from "../lab";
-import { coreRouter, officeObject } from "./core";
+import { abandon, coreRouter, officeObject } from "./core";
 import { withoutHousekeeping } from "./drift-core";
 
 /*
@@ -82,19 +81,12 @@ describe("a change that is not confirmed is undone", () => {
     });
 
     it("because the provider was killed between applying and confirming", async () => {
-        const host = router();
-        const real = host.apply.bind(host);
-        let applied: Applied | undefined;
-        host.apply = async (files) => {
-            applied = await real(files);
-            throw new Error("killed");
-        };
-        await expect(ensure(host, office)).rejects.toThrow("killed");
-        expect(applied!.sections.map(({ name }) => name)).toContain("applied");
+        const applied = await abandon(router(), office);
+        expect(applied.sections.map(({ name }) => name)).toContain("applied");
         await quiet();
         await asBefore();
         // Whoever comes back too late is told so.
-        const late = (await applied!.confirm()).sections;
+        const late = (await applied.confirm()).sections;
         expect(late.map(({ name, stdout }) => `${name} ${stdout.trim()}`)).toEqual(expect.arrayContaining(["rolled-back unconfirmed", "undone "]));
         expect(late.map(({ name }) => name)).not.toContain("committed");
     });
@@ -181,13 +173,7 @@ describe("an update that is not confirmed", () => {
     });
 
     it("makes another wait for it, by name and reason; then the other is told if it lasts too long", async () => {
-        const host = router({ confirmTimeout: 4 });
-        const real = host.apply.bind(host);
-        host.apply = async (files) => {
-            await real(files);
-            throw new Error("killed");
-        };
-        await expect(ensure(host, moved)).rejects.toThrow("killed");
+        await abandon(router({ confirmTimeout: 4 }), moved);
         process.env.NVI_LOCK_WAIT = "1";
         try {
             const other: DesiredObject = { ...office, id: { kind: "two-stage-nat", name: "other" }, owner: "organization/nvi-test/prod/other", artifacts: [] };

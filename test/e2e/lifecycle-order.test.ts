@@ -4,6 +4,7 @@ import { diffDumps, Flow, Lab, office, ping, probe, until, type LabOptions } fro
 import { createOn, destroyOn, piecesOf, type Piece } from "./lifecycle-pieces";
 import { piecesProgram } from "./office";
 import { stack, type Stack } from "./pulumi";
+import { costOf } from "./traffic";
 import { figure } from "../lab/figure";
 
 /*
@@ -66,9 +67,7 @@ async function undisturbed(change: (check: () => Promise<void>) => Promise<void>
     expect(reports.map(({ error }) => error)).toEqual([undefined, undefined]);
     // One each is what the kernel takes from a masqueraded connection.
     expect(Math.max(...reports.map(({ ping: { lost } }) => lost))).toBeLessThanOrEqual(1);
-    const lost = reports.reduce((sum, { ping: { lost } }) => sum + lost, 0);
-    const sent = reports.reduce((sum, { ping: { sent } }) => sum + sent, 0);
-    return `${lost} of ${sent} pings lost, longest TCP stall ${Math.max(...reports.map(({ longestStallMs }) => longestStallMs))} ms`;
+    return costOf(reports);
 }
 
 describe("on a router that translates by itself", () => {

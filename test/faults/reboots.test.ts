@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { setup, type Setup } from "../e2e/office";
-import { diffDumps, office as addresses, until } from "../lab";
+import { backTo, changedSince } from "../e2e/restart";
+import { office as addresses } from "../lab";
 import { figure } from "../lab/figure";
 import { deadline, keep, restartsDone } from "./results";
 
@@ -23,14 +24,6 @@ beforeAll(async () => {
 }, 900_000);
 afterAll(async () => await on?.stop());
 
-/** /run is empty after a start. */
-const changed = async (): Promise<string[]> => diffDumps(applied, await on.lab.dump()).filter((line) => !/^. files: \w+ \/run\//.test(line));
-
-async function back(what: string): Promise<void> {
-    let left: string[] = [];
-    await until(what, async () => (left = await changed()).length === 0, 10_000, 200).catch((error: Error) => { throw new Error(`${error.message}\n${left.join("\n")}`); });
-}
-
 const ask = async (script: string): Promise<string> => (await on.lab.router.sh(script)).stdout.trim();
 
 /** Seconds that a unit took to start at this boot, and what sshd waits for. */
@@ -45,13 +38,13 @@ it("is the same after every restart and every link that was down for a moment", 
     for (let restart = restartsDone() + 1; restart <= RESTARTS && Date.now() < deadline; restart++) {
         await on.lab.reboot();
         // The lab waits for the end of the boot, and that is all there is to wait for.
-        expect(await changed()).toEqual([]);
+        expect(await changedSince(on.lab, applied)).toEqual([]);
         const { early, sshdWaits } = await boot();
         expect(sshdWaits, "sshd never waits for what waits for NICs").toEqual(["nvi.service"]);
         for (let flap = 0; flap < FLAPS; flap++) {
             const [link, address, more] = LINKS[(restart * FLAPS + flap) % LINKS.length]!;
             await on.lab.router.sh(`ip link set "$1" down && ip link set "$1" up && ip address add "$2/64" dev "$1" nodad && ${more}`, [link, address]);
-            await back(`${link} after restart ${restart}, flap ${flap + 1}`);
+            await backTo(on.lab, applied, `${link} after restart ${restart}, flap ${flap + 1}`);
         }
         keep("restart", { restart, of: RESTARTS, flaps: FLAPS, early });
         figure(`restart ${restart} of ${RESTARTS}: as it was, and after each of ${FLAPS} flaps; nvi.service took ${early.toFixed(1)} s`);

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { diffDumps, office as addresses, until } from "../lab";
-import { ensure } from "../../provider/reconcile/engine";
-import { coreRouter } from "../e2e/core";
+import { office as addresses, until } from "../lab";
+import { abandon, coreRouter } from "../e2e/core";
 import { desiredOf } from "../e2e/drift-core";
 import { setup, type Setup } from "../e2e/office";
+import { backTo, changedSince } from "../e2e/restart";
 import { expectBothUplinks } from "../e2e/traffic";
 
 /* What a real router does with no help. Restarts are in short what test/e2e/boot.test.ts shows at length. */
@@ -17,11 +17,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await office?.stop());
 
-const changed = async (): Promise<string[]> => diffDumps(applied, await office.lab.dump()).filter(line => !/^. files: \w+ \/run\//.test(line));
-const back = async (what: string, timeoutMs = 10_000): Promise<void> => {
-    let left: string[] = [];
-    await until(what, async () => (left = await changed()).length === 0, timeoutMs, 500).catch((error: Error) => { throw new Error(`${error.message}\n${left.join("\n")}`); });
-};
+const changed = async (): Promise<string[]> => await changedSince(office.lab, applied);
+const back = async (what: string, timeoutMs?: number): Promise<void> => await backTo(office.lab, applied, what, timeoutMs);
 
 test("a reboot brings all of it back, before there is any network", async () => {
     const { lab } = office;
@@ -60,14 +57,8 @@ test("a change whose login is ended, with all that it has started, is undone all
     // As do units of sshd that are one a connection, and KillUserProcesses= of logind.conf(5).
     await lab.router.sh(`mkdir -p "$1" && printf '[Service]\\nKillMode=control-group\\n' >"$1/kill.conf" && systemctl daemon-reload`, ["/run/systemd/system/ssh.service.d"]);
     const { host, close } = coreRouter(lab, { confirmTimeout: 30 });
-    const apply = host.apply.bind(host);
-    host.apply = async (files) => {
-        await apply(files);
-        await lab.router.sh("systemctl restart ssh", [], { timeoutMs: 60_000 });
-        throw new Error("killed");
-    };
     const object = desiredOf("route-table", { name: "extra", interface: "nvi0", table: 8123, routes: [{ to: "0.0.0.0/0", via: addresses.gw1.v4, device: "isp1" }], rules: [{ to: "10.9.9.0/24", priority: 1100 }] } as never, "organization/nvi-test/dev/extra");
-    await expect(ensure(host, object)).rejects.toThrow("killed");
+    await abandon(host, object, async () => void (await lab.router.sh("systemctl restart ssh", [], { timeoutMs: 60_000 })));
     close();
     expect((await lab.router.sh("ip rule")).stdout).toContain("lookup 8123");
     await back("the router to undo it", 20_000);
