@@ -993,10 +993,11 @@ run_checks() {
 run_check() { # SECONDS WORDS
 	seconds=$1
 	set -f
+	old_ifs=$IFS
 	IFS=$TAB
 	# shellcheck disable=SC2086 # splitting at tabs is the point
 	set -- $2
-	unset IFS
+	IFS=$old_ifs
 	set +f
 	case $1 in
 	ping) limited "$seconds" ping -n -c 1 -W 1 ${3:+-I "$3"} "$2" ;;

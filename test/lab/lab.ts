@@ -152,6 +152,12 @@ export class Lab {
         return { isp1, isp2 };
     }
 
+    /** Whence, whither, protocol and ports of what they dropped so, of each ISP the first kinds. */
+    async spoofedPackets(): Promise<string[]> {
+        const listed = await Promise.all(["gw1", "gw2"].map(async (gateway) => (await this.node(gateway).run(["nft", "-n", "list", "table", "inet", "isp"])).stdout));
+        return listed.flatMap((table, i) => [...table.matchAll(/elements = \{([^}]*)\}/g)].flatMap(([, elements]) => elements!.split(",").map((element) => `isp${i + 1}: ${element.trim()}`)));
+    }
+
     /** Removes a NIC of the router, as when a card is pulled or a PPP session ends. */
     async pull(nic: string): Promise<void> { await this.body.pull(nic); }
 

@@ -154,13 +154,19 @@ function gateway(name: string, beyond4: string, beyond6: string, customer?: [str
         const [own4, own6] = customer;
         // The router's own refusal of what comes late to its second uplink keeps the main table, two stages or not.
         const late = name === "gw1" ? `ip saddr ${office.router.isp2v4} tcp flags & rst != 0 drop; ip6 saddr ${office.router.isp2v6} tcp flags & rst != 0 drop` : "";
+        // Of an ICMP message the first port is its type and code.
+        const ports = "meta l4proto . th sport . th dport";
         node.nft = `table inet isp {
       counter spoofed4 { }
       counter spoofed6 { }
+      set dropped4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service; size 512; flags dynamic; }
+      set dropped6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service . inet_service; size 512; flags dynamic; }
       chain customer {
         type filter hook prerouting priority raw
         iifname != "cust" accept
         ${late}
+        ip saddr != ${own4} add @dropped4 { ip saddr . ip daddr . ${ports} }
+        ip6 saddr != { ${own6}, fe80::/10, :: } add @dropped6 { ip6 saddr . ip6 daddr . ${ports} }
         ip saddr != ${own4} counter name spoofed4 drop
         ip6 saddr != { ${own6}, fe80::/10, :: } counter name spoofed6 drop
       }
