@@ -142,15 +142,20 @@ export class ForeignBench {
         this.there.delete(keyOf(object));
     }
 
-    /** With its manifest goes what sysctls were before, unless another object knows: they stay as they are. */
+    /** With its manifest goes what sysctls were before, unless another object knows: they stay as they are, and so does what the kernel made of them. */
     private async forget(object: DesiredObject): Promise<void> {
+        if (this.there.has(keyOf(object))) await this.check();
         await this.script(`rm -f /etc/nvi/objects/${objectKey(object.id)}/manifest`);
         if (!this.there.has(keyOf(object))) return;
+        const all = this.own([...this.there.values()]);
         const known = this.own([...this.there.values()].filter((one) => keyOf(one) !== keyOf(object)));
-        const own = this.own([object]);
-        const stays = (await lookAt(this.lab)).filter((line) => line.section === "sysctl" && own.has(line) && !known.has(line));
-        const values = new Map(stays.map((line) => [pathOf(line), line]));
-        this.theirs = this.theirs.map((line) => (line.section === "sysctl" && values.get(pathOf(line))) || line);
+        const [own, named] = [this.own([object]), new Own([object], false)];
+        const now = await lookAt(this.lab);
+        const stays = now.filter((line) => own.has(line) && !known.has(line));
+        const values = new Map(stays.filter(({ section }) => section === "sysctl").map((line) => [pathOf(line), line]));
+        const made = new Set(stays.filter((line) => line.section !== "sysctl" && !named.has(line)));
+        const sysctls = this.theirs.filter(({ section }) => section === "sysctl").map((line) => values.get(pathOf(line)) ?? line);
+        this.theirs = inOrder([...now.filter((line) => line.section !== "sysctl" && (!all.has(line) || made.has(line))), ...sysctls]);
     }
 
     /** Somebody else's own change: from here on that is what must stay. */

@@ -22,6 +22,12 @@ export async function emulation(release: string, options: EmulationOptions = {})
     return { createRouter: router => new EmulatedRouter(image, { ...options, ...router }) };
 }
 
+/**
+ * For so little memory the kernel makes a table of 6,144 connections (nf_conntrack_core.c, nf_conntrack_init_start), which some
+ * tests' would fill: it then drops some that are alive. With a size given it takes eight for each bucket.
+ */
+const CONNECTIONS = "nf_conntrack.hashsize=8192";
+
 class EmulatedRouter {
     readonly node: EmulatedNode;
     readonly machine: EmulatedMachine;
@@ -32,7 +38,8 @@ class EmulatedRouter {
         const spec = topology.nodes.find(node => node.name === "router")!;
         this.machine = new EmulatedMachine({
             image, namespace, nics, dir: path.join(dir, "machine"), share: this.sshDir,
-            ...(cpus ? { cpus } : {}), ...(memoryMegabytes ? { memoryMegabytes } : {}), ...(kernel ? { kernel } : {}), ...(kernelArguments ? { kernelArguments } : {}),
+            ...(cpus ? { cpus } : {}), ...(memoryMegabytes ? { memoryMegabytes } : {}), ...(kernel ? { kernel } : {}),
+            kernelArguments: [CONNECTIONS, ...(kernelArguments ?? [])],
             firstFiles: firstFiles(spec, topology.wires, nics), firstScript: firstScript(users),
         });
         fs.mkdirSync(this.machine.options.dir);
