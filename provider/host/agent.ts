@@ -2,7 +2,6 @@ import { access } from "node:fs/promises";
 import { OpenSSHAgent } from "ssh2";
 import type { IdentityCallback, ParsedKey, SignCallback, SigningRequestOptions } from "ssh2";
 import type { NviError } from "../model/errors";
-import type { Credential } from "./credentials";
 import { expandHome } from "./files";
 import { fingerprint } from "./pins";
 
@@ -11,13 +10,20 @@ const ANSWER_MS = 10_000;
 
 type Fail = (reason: string, cure?: string) => NviError;
 
+/** A key that the agent signs with. `name` says which in messages. */
+export interface AgentCredential {
+    kind: "agent";
+    agent: OneKeyAgent;
+    name: string;
+}
+
 /**
  * The agent's keys that ssh2 can use, one credential each, so that the server's answer to each is known.
  *
  * @param fail makes the error from a reason and a cure.
  * @throws what `fail` makes, when the agent cannot be reached or holds no usable key.
  */
-export async function agentKeys(socket: string, fail: Fail): Promise<Credential[]> {
+export async function agentKeys(socket: string, fail: Fail): Promise<AgentCredential[]> {
     const path = expandHome(socket);
     await access(path).catch((error: NodeJS.ErrnoException) => {
         const cure = "start ssh-agent, or correct `agentSocketPath` or SSH_AUTH_SOCK";

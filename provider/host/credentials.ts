@@ -1,7 +1,7 @@
 import { access, readFile } from "node:fs/promises";
 import type { ParsedKey } from "ssh2";
 import type { NviError } from "../model/errors";
-import { agentKeys, type OneKeyAgent } from "./agent";
+import { agentKeys, type AgentCredential } from "./agent";
 import type { Endpoint } from "./endpoint";
 import { expandHome } from "./files";
 import type { Step } from "./hops";
@@ -12,7 +12,7 @@ import { failure, looksLikeKey } from "./redact";
 /** One way to log in. `name` says which in messages, without giving it away. */
 export type Credential =
     | { kind: "key"; key: ParsedKey; name: string }
-    | { kind: "agent"; agent: OneKeyAgent; name: string }
+    | AgentCredential
     | { kind: "password"; password: string; name: string };
 
 /**

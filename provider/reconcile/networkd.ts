@@ -1,6 +1,5 @@
 import type { DesiredObject } from "./desired";
 import type { Finding } from "./finding";
-import type { Snapshot } from "./snapshot";
 
 /** What systemd-networkd deletes although others made it. */
 export interface Networkd {
@@ -32,7 +31,7 @@ export function parseNetworkd(text: string): Networkd {
  * "unreachable". While it configures none it deletes nothing, but which interfaces come later nobody knows. Its reload doesn't
  * read these settings; a restart does.
  */
-export function networkdFindings({ artifacts }: DesiredObject, { networkd }: Snapshot): Finding[] {
+export function networkdFindings({ artifacts }: DesiredObject, { networkd }: { networkd?: Networkd | undefined }): Finding[] {
     const has = (kind: "rule" | "routes") => artifacts.some((artifact) => artifact.kind === kind);
     const lost = [
         ...(networkd?.rules && has("rule") ? [{ what: "ip rules", setting: "ManageForeignRoutingPolicyRules" }] : []),
