@@ -181,10 +181,9 @@ yes_if() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }
 module_facts() {
 	release=$(uname -r)
 	printf 'loaded\t%s\n' "$(cat /sys/module/nvi/version 2>/dev/null)"
-	printf 'installed\t%s\n' "$(modinfo -F version nvi 2>/dev/null)"
-	for tree in /var/lib/dkms/nvi/*/source; do
-		[ -e "$tree" ] && tree=${tree%/source} && printf 'dkms\t%s\n' "${tree##*/}"
-	done
+	version=$(modinfo -F version nvi 2>/dev/null)
+	printf 'installed\t%s\n' "$version"
+	[ -z "$version" ] || printf 'way\t%s\n' "$(module_way "$version")"
 	printf 'loadable\t%s\n' "$(yes_if test -e /proc/modules)"
 	printf 'signed\t%s\n' "$(yes_if grep -qs -e '^Y' -e '\[integrity\]' -e '\[confidentiality\]' \
 		/sys/module/module/parameters/sig_enforce /sys/kernel/security/lockdown)"
@@ -193,6 +192,17 @@ module_facts() {
 	printf 'headers\t%s\n' "$(yes_if test -e "/lib/modules/$release/build/Makefile")"
 	printf 'apt\t%s\n' "$(yes_if command -v apt-get)"
 	return 0
+}
+
+# By what way the module came that modprobe would load. Some distributions' DKMS installs to where ours would be, too.
+module_way() { # VERSION
+	if [ "$(modinfo -n nvi)" != "$(prebuilt_file)" ] || dkms_has_installed "$1"; then echo dkms; else echo prebuilt; fi
+}
+
+prebuilt_file() { echo "/lib/modules/$(uname -r)/updates/nvi.ko"; }
+
+dkms_has_installed() { # VERSION
+	[ -e "/var/lib/dkms/nvi/$1/$(uname -r)" ] && dkms status -m nvi -v "$1" -k "$(uname -r)" | grep -q ': installed'
 }
 
 # mokutil's exit status has told different things over time.
@@ -819,6 +829,19 @@ dkms_install() { # VERSION
 	limited 600 dkms install -m nvi -v "$1" -k "$(uname -r)" --force
 }
 
+# modprobe finds nothing but what comes next. What was there stays, out of its sight (depmod goes by the end of the name),
+# until all is confirmed.
+module_aside() {
+	for tree in /var/lib/dkms/nvi/*/"$(uname -r)"; do
+		version=${tree%/*}
+		version=${version##*/}
+		! dkms_has_installed "$version" || limited 60 dkms uninstall -m nvi -v "$version" -k "$(uname -r)" || return
+	done
+	file=$(prebuilt_file)
+	version=$(modinfo -F version "$file" 2>/dev/null)
+	[ -z "$version" ] || mv "$file" "$file.$version"
+}
+
 module_install() { # VERSION packages|as-is
 	if [ "$2" = packages ]; then
 		DEBIAN_FRONTEND=noninteractive limited 600 apt-get install -y --no-install-recommends dkms gcc make "linux-headers-$(uname -r)" >"$tx/apt" 2>&1 || {
@@ -837,32 +860,46 @@ module_install() { # VERSION packages|as-is
 		cp "$file" "$source/$name" || return
 	done
 	chmod -R a+rX "$source"
-	dkms_install "$1" >"$tx/dkms" 2>&1 && return
+	{ module_aside && dkms_install "$1"; } >"$tx/dkms" 2>&1 && return
 	{
 		tail -n 5 "$tx/dkms"
 		tail -n 20 "/var/lib/dkms/nvi/$1/build/make.log"
 	} >&2
-	module_remove "$1"
 	return 1
 }
 
 module_install_prebuilt() { # VERSION
-	file=/lib/modules/$(uname -r)/updates/nvi.ko
-	mkdir -p "${file%/*}" && base64 -d <"$tx/nvi.ko.base64" >"$file.new" && mv "$file.new" "$file" && depmod -a || return
-	[ "$(modinfo -F version nvi)" = "$1" ] && return
-	echo "the prebuilt module says that it is version $(modinfo -F version nvi), not $1" >&2
-	module_remove "$1"
-	return 1
+	file=$(prebuilt_file)
+	base64 -d <"$tx/nvi.ko.base64" >"$tx/nvi.ko" || return
+	version=$(modinfo -F version "$tx/nvi.ko")
+	[ "$version" = "$1" ] || {
+		echo "the prebuilt module says that it is version $version, not $1" >&2
+		return 1
+	}
+	module_aside >&2 && mkdir -p "${file%/*}" && cp "$tx/nvi.ko" "$file.new" && mv "$file.new" "$file" && depmod -a
 }
 
-module_remove() { # VERSION
-	if [ -e "/var/lib/dkms/nvi/$1" ]; then dkms remove -m nvi -v "$1" --all >&2; fi
-	rm -rf "/usr/src/nvi-$1" "/var/lib/dkms/nvi/$1"
-	rmdir /var/lib/dkms/nvi 2>/dev/null
-	file=/lib/modules/$(uname -r)/updates/nvi.ko
-	if [ -e "$file" ]; then rm -f "$file" && depmod -a; fi
+module_remove() { # VERSION dkms|prebuilt
+	file=$(prebuilt_file)
+	if [ "$2" = dkms ]; then
+		if [ -e "/var/lib/dkms/nvi/$1" ]; then dkms remove -m nvi -v "$1" --all >&2; fi
+		rm -rf "/usr/src/nvi-$1" "/var/lib/dkms/nvi/$1"
+		rmdir /var/lib/dkms/nvi 2>/dev/null
+	else
+		rm -f "$file.$1" "$file.new"
+		if [ "$(modinfo -F version "$file" 2>/dev/null)" = "$1" ]; then rm -f "$file" && depmod -a; fi
+	fi
 	rmdir "${file%/*}" 2>/dev/null
 	return 0
+}
+
+module_restore() { # VERSION dkms|prebuilt
+	file=$(prebuilt_file)
+	if [ "$2" = dkms ]; then
+		dkms_install "$1"
+	elif [ -e "$file.$1" ]; then
+		mv "$file.$1" "$file" && depmod -a
+	fi
 }
 
 module_load() { # VERSION
@@ -883,10 +920,11 @@ execute() { # WORD...
 	# Their files are for everybody to read, and are changed by tools that go by the umask.
 	module-install) (umask 022 && module_install "$2" "$3") ;;
 	module-install-prebuilt) (umask 022 && module_install_prebuilt "$2") ;;
-	module-restore) (umask 022 && dkms_install "$2") ;;
-	module-remove) (umask 022 && module_remove "$2") ;;
+	module-restore) (umask 022 && module_restore "$2" "$3") ;;
+	module-remove) (umask 022 && module_remove "$2" "$3") ;;
 	module-load) module_load "$2" ;;
-	module-unload) bounded modprobe -r nvi ;;
+	# modprobe would look for a file, and take along what other modules nvi needs, with others' settings of them.
+	module-unload) bounded rmmod nvi ;;
 	boot) (umask 022 && "boot_$2") ;;
 	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	*)

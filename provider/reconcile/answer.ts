@@ -71,8 +71,10 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
 function parseModule(pairs: readonly [string, string][]): ModuleFacts {
     const all = (key: string) => pairs.filter(([one, value]) => one === key && value !== "").map(([, value]) => value);
     const is = (key: string) => all(key)[0] === "yes";
+    const [version] = all("installed");
     return {
-        loaded: all("loaded")[0], installed: all("installed")[0], dkms: all("dkms"), loadable: is("loadable"), signed: is("signed"), key: is("key"),
+        loaded: all("loaded")[0], installed: version === undefined ? undefined : { version, way: all("way")[0] === "dkms" ? "dkms" : "prebuilt" },
+        loadable: is("loadable"), signed: is("signed"), key: is("key"),
         tools: all("tool"), headers: is("headers"), apt: is("apt"),
     };
 }

@@ -3,6 +3,7 @@ import { replaceTable } from "../syntax/nft";
 import { devicesOf, madeDevices } from "./devices";
 import type { PlanContext, Step } from "./kind";
 import { kindOf } from "./kinds";
+import { wayOf } from "./kinds/module";
 import type { Manifest } from "./objects";
 import type { Snapshot } from "./snapshot";
 import { packWords } from "./words";
@@ -48,7 +49,7 @@ function afterRestart(artifacts: readonly Artifact[], saved: Manifest["saved"]):
         // Whatever it is by then: every value is written.
         sysctls: new Map(paths.map((path) => [path, ""])),
         settings: new Map(), tableNames: new Set(), tables: new Map(), canonical: new Map(tables.map((name) => [name, { name, chains: [], others: [] }])), foreign: [], legacy: [],
-        module: { loadable: true, signed: false, key: false, tools: [], headers: false, apt: false, installed: module?.version, dkms: module && !module.prebuilt ? [module.version] : [] },
+        module: { loadable: true, signed: false, key: false, tools: [], headers: false, apt: false, installed: module && { version: module.version, way: wayOf(module) } },
         boot: "there",
     };
     return { snapshot, saved: { ...saved }, held: new Set(), made: new Set(artifacts.flatMap(devicesOf)) };

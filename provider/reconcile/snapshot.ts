@@ -31,14 +31,15 @@ export interface ObservedAddress {
     family: 4 | 6;
 }
 
+/** By what way a module came to a router. */
+export type ModuleWay = "dkms" | "prebuilt";
+
 /** What matters about the kernel module. */
 export interface ModuleFacts extends Ground {
     /** Version of the module that is loaded. */
     loaded?: string;
-    /** Version of the one that the running kernel would load. */
-    installed?: string;
-    /** Versions that DKMS knows of. */
-    dkms: string[];
+    /** The one that the running kernel would load. */
+    installed?: { version: string; way: ModuleWay };
 }
 
 /** An nft table of somebody else that filters what is forwarded. */

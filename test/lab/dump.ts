@@ -91,9 +91,13 @@ function qualified(lines: string[]): string[] {
     return result;
 }
 
-/** The lines of which `after` has more (+) or fewer (-), each with its section. Empty when the two are the same. */
+/**
+ * The lines of which `after` has more (+) or fewer (-), each with its section. Empty when the two are the same. Once the kernel
+ * has loaded conntrack for somebody, it keeps it: its sysctls are no change where there were none.
+ */
 export function diffDumps(before: string, after: string): string[] {
     const [a, b] = [parse(before), parse(after)];
+    if (!a.get("sysctls")?.some(isOfConntrack)) b.set("sysctls", (b.get("sysctls") ?? []).filter(line => !isOfConntrack(line)));
     const result: string[] = [];
     for (const name of new Set([...a.keys(), ...b.keys()])) {
         const [was, is] = [a.get(name) ?? [], b.get(name) ?? []];
@@ -103,6 +107,8 @@ export function diffDumps(before: string, after: string): string[] {
     }
     return result;
 }
+
+const isOfConntrack = (line: string): boolean => /^net\.(?:netfilter\.)?nf_/.test(line);
 
 function parse(dump: string): Map<string, string[]> {
     const sections = new Map<string, string[]>();

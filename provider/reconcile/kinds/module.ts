@@ -3,13 +3,13 @@ import { NviError } from "../../model/errors";
 import { unable } from "../../model/module";
 import type { Module, Rendered } from "../../syntax/artifact";
 import { order, type Kind, type Step } from "../kind";
-import type { Snapshot } from "../snapshot";
+import type { ModuleWay, Snapshot } from "../snapshot";
 
 const LABEL = "module nvi";
 const INSTALLED = `${LABEL} installed`;
 
-/** How the module that the running kernel would load came there. */
-const wayOf = ({ prebuilt }: Module): string => (prebuilt ? "prebuilt" : "built by DKMS");
+export const wayOf = ({ prebuilt }: Module): ModuleWay => (prebuilt ? "prebuilt" : "dkms");
+const WAYS: Record<ModuleWay, string> = { dkms: "built by DKMS", prebuilt: "prebuilt" };
 
 export const moduleKind: Kind<Module> = {
     key: () => LABEL,
@@ -17,13 +17,13 @@ export const moduleKind: Kind<Module> = {
 
     entries: (module) => ({
         [LABEL]: module.version,
-        [INSTALLED]: `${module.version}, ${wayOf(module)}`,
+        [INSTALLED]: `${module.version}, ${WAYS[wayOf(module)]}`,
     }),
 
     observed(_, { module: found }) {
         const entries: Rendered = {};
         if (found.loaded !== undefined) entries[LABEL] = found.loaded;
-        if (found.installed !== undefined) entries[INSTALLED] = `${found.installed}, ${found.dkms.includes(found.installed) ? "built by DKMS" : "prebuilt"}`;
+        if (found.installed !== undefined) entries[INSTALLED] = `${found.installed.version}, ${WAYS[found.installed.way]}`;
         return entries;
     },
 
@@ -51,7 +51,7 @@ export const moduleKind: Kind<Module> = {
         const { loaded, installed } = snapshot.module;
         const steps: Step[] = [];
         if (loaded !== undefined && !(LABEL in saved)) steps.push({ order: order(module), label: LABEL, do: [["module-unload"]], undo: [["module-load", loaded]] });
-        if (installed !== undefined && !(INSTALLED in saved)) steps.push({ order: order(module), label: INSTALLED, do: [], undo: [], finally: [["module-remove", installed]] });
+        if (installed !== undefined && !(INSTALLED in saved)) steps.push({ order: order(module), label: INSTALLED, do: [], undo: [], finally: [["module-remove", installed.version, installed.way]] });
         return steps;
     },
 };
@@ -75,12 +75,12 @@ function filesOf({ prebuilt }: Module, { facts, router }: Snapshot): Record<stri
     }
 }
 
-/** Another version stays until all is confirmed, so that undoing can go back to it. */
+/** Another stays, aside, until all is confirmed, so that undoing can go back to it. */
 function install(module: Module, snapshot: Snapshot): Step {
     const old = snapshot.module.installed;
-    const isOther = old !== undefined && old !== module.version;
-    const undo = [["module-remove", module.version], ...(isOther ? [["module-restore", old]] : [])];
-    return { order: order(module), label: INSTALLED, do: [installCommand(module)], undo, files: filesOf(module, snapshot), finally: isOther ? [["module-remove", old]] : [] };
+    const [restore, away] = old === undefined ? [[], []] : [[["module-restore", old.version, old.way]], [["module-remove", old.version, old.way]]];
+    const undo = [["module-remove", module.version, wayOf(module)], ...restore];
+    return { order: order(module), label: INSTALLED, do: [installCommand(module)], undo, files: filesOf(module, snapshot), finally: away };
 }
 
 /** Another version that is loaded has to go first, and its devices with it. */

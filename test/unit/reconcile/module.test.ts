@@ -8,8 +8,8 @@ import type { ModuleFacts } from "../../../provider/reconcile/snapshot";
 import type { Artifact, Link, Module, Routes, Rule, Setting } from "../../../provider/syntax/artifact";
 import { commandsOf, finallyOf, planning, undoOf, upLink } from "./planning";
 
-const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, dkms: [] };
-const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: "0.1.0", dkms: ["0.1.0"] };
+const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true };
+const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: { version: "0.1.0", way: "dkms" } };
 const wanted: Module = { kind: "module", phase: "device", version: "0.1.0", install: false };
 const on = (module: ModuleFacts) => planning({ module, facts: { kernel: "6.1.0-56-amd64" } });
 
@@ -17,10 +17,13 @@ describe("the module", () => {
     it.each<[string, ModuleFacts, string[], string[], string[]?]>([
         ["as wanted", there, [], []],
         ["that is nowhere", facts,
-            ["module-install 0.1.0 as-is", "module-load 0.1.0"], ["module-remove 0.1.0", "module-unload"]],
+            ["module-install 0.1.0 as-is", "module-load 0.1.0"], ["module-remove 0.1.0 dkms", "module-unload"]],
         ["that is unloaded", { ...there, loaded: undefined }, ["module-load 0.1.0"], ["module-unload"]],
-        ["of another version goes when all is confirmed", { ...there, loaded: "0.0.9", installed: "0.0.9", dkms: ["0.0.9"] },
-            ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0"], ["module-remove 0.1.0", "module-restore 0.0.9", "module-unload", "module-load 0.0.9"], ["module-remove 0.0.9"]],
+        ["of another version goes when all is confirmed", { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } },
+            ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0"],
+            ["module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-unload", "module-load 0.0.9"], ["module-remove 0.0.9 dkms"]],
+        ["that came by another way goes when all is confirmed, though it is of the same version", { ...there, installed: { version: "0.1.0", way: "prebuilt" } },
+            ["module-install 0.1.0 as-is"], ["module-remove 0.1.0 dkms", "module-restore 0.1.0 prebuilt"], ["module-remove 0.1.0 prebuilt"]],
     ])("%s", (_, module, commands, undo, last = []) => {
         const steps = moduleKind.ensure(wanted, on(module)).sort((a, b) => a.order - b.order);
         expect(commandsOf(steps)).toEqual(commands);
@@ -37,7 +40,7 @@ describe("the module", () => {
 
     it("goes whole, its file when all is confirmed; unless another object needs it", () => {
         expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-unload"]);
-        expect(finallyOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-remove 0.1.0"]);
+        expect(finallyOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-remove 0.1.0 dkms"]);
         expect(moduleKind.remove(wanted, { ...on(there), held: new Set([moduleKind.key(wanted)]) })).toEqual([]);
     });
 
@@ -50,7 +53,7 @@ describe("the module", () => {
 
     it("shows by whom it was built, and no more than there is", () => {
         expect(moduleKind.observed(wanted, on(there).snapshot)).toEqual(moduleKind.entries(wanted));
-        expect(moduleKind.observed(wanted, on({ ...there, dkms: [] }).snapshot)).toEqual({ "module nvi": "0.1.0", "module nvi installed": "0.1.0, prebuilt" });
+        expect(moduleKind.observed(wanted, on({ ...there, installed: { version: "0.1.0", way: "prebuilt" } }).snapshot)).toEqual({ "module nvi": "0.1.0", "module nvi installed": "0.1.0, prebuilt" });
         expect(moduleKind.observed(wanted, on(facts).snapshot)).toEqual({});
     });
 
