@@ -14,7 +14,13 @@ export interface BackendArgs {
     backend?: pulumi.Input<"rules" | "module" | "auto">;
     /** Let apt install what building the module needs, where it is missing: dkms, gcc, make, the kernel's headers. They stay. @default false */
     installPackages?: pulumi.Input<boolean>;
-    /** Modules that were built elsewhere: paths of files on the machine that runs Pulumi, by kernel release (`uname -r`). @default {}: built on the router */
+    /**
+     * Modules that were built elsewhere: paths of files on the machine that runs Pulumi, by kernel release (`uname -r`). The one for the
+     * kernel that runs is loaded. Those for other kernels that the router has are put there for a restart: before one with a new kernel, name
+     * its module here and run `pulumi up`, else nothing is forwarded until the next `up`.
+     *
+     * @default {}: built on the router
+     */
     prebuilt?: pulumi.Input<Record<string, pulumi.Input<string>>>;
 }
 

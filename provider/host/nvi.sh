@@ -184,6 +184,10 @@ module_facts() {
 	version=$(modinfo -F version nvi 2>/dev/null)
 	printf 'installed\t%s\n' "$version"
 	[ -z "$version" ] || printf 'way\t%s\n' "$(module_way "$version")"
+	while IFS="$TAB" read -r what path; do
+		[ "$what" = kernel ] && [ -d "/lib/modules/$path" ] || continue
+		printf 'kernel\t%s\n' "$path $(version_of "$(prebuilt_file "$path")")"
+	done <"$work/requests"
 	printf 'loadable\t%s\n' "$(yes_if test -e /proc/modules)"
 	printf 'signed\t%s\n' "$(yes_if grep -qs -e '^Y' -e '\[integrity\]' -e '\[confidentiality\]' \
 		/sys/module/module/parameters/sig_enforce /sys/kernel/security/lockdown)"
@@ -196,13 +200,19 @@ module_facts() {
 
 # By what way the module came that modprobe would load. Some distributions' DKMS installs to where ours would be, too.
 module_way() { # VERSION
-	if [ "$(modinfo -n nvi)" != "$(prebuilt_file)" ] || dkms_has_installed "$1"; then echo dkms; else echo prebuilt; fi
+	if [ "$(modinfo -n nvi)" != "$(prebuilt_file "$release")" ] || dkms_has_installed "$1" "$release"; then echo dkms; else echo prebuilt; fi
 }
 
-prebuilt_file() { echo "/lib/modules/$(uname -r)/updates/nvi.ko"; }
+prebuilt_file() { # RELEASE
+	echo "/lib/modules/$1/updates/nvi.ko"
+}
 
-dkms_has_installed() { # VERSION
-	[ -e "/var/lib/dkms/nvi/$1/$(uname -r)" ] && dkms status -m nvi -v "$1" -k "$(uname -r)" | grep -q ': installed'
+version_of() { # FILE
+	modinfo -F version "$1" 2>/dev/null
+}
+
+dkms_has_installed() { # VERSION RELEASE
+	[ -e "/var/lib/dkms/nvi/$1/$2" ] && dkms status -m nvi -v "$1" -k "$2" | grep -q ': installed'
 }
 
 # mokutil's exit status has told different things over time.
@@ -831,14 +841,14 @@ dkms_install() { # VERSION
 
 # modprobe finds nothing but what comes next. What was there stays, out of its sight (depmod goes by the end of the name),
 # until all is confirmed.
-module_aside() {
-	for tree in /var/lib/dkms/nvi/*/"$(uname -r)"; do
+module_aside() { # RELEASE
+	for tree in /var/lib/dkms/nvi/*/"$1"; do
 		version=${tree%/*}
 		version=${version##*/}
-		! dkms_has_installed "$version" || limited 60 dkms uninstall -m nvi -v "$version" -k "$(uname -r)" || return
+		! dkms_has_installed "$version" "$1" || limited 60 dkms uninstall -m nvi -v "$version" -k "$1" || return
 	done
-	file=$(prebuilt_file)
-	version=$(modinfo -F version "$file" 2>/dev/null)
+	file=$(prebuilt_file "$1")
+	version=$(version_of "$file")
 	[ -z "$version" ] || mv "$file" "$file.$version"
 }
 
@@ -860,7 +870,7 @@ module_install() { # VERSION packages|as-is
 		cp "$file" "$source/$name" || return
 	done
 	chmod -R a+rX "$source"
-	{ module_aside && dkms_install "$1"; } >"$tx/dkms" 2>&1 && return
+	{ module_aside "$(uname -r)" && dkms_install "$1"; } >"$tx/dkms" 2>&1 && return
 	{
 		tail -n 5 "$tx/dkms"
 		tail -n 20 "/var/lib/dkms/nvi/$1/build/make.log"
@@ -868,38 +878,45 @@ module_install() { # VERSION packages|as-is
 	return 1
 }
 
-module_install_prebuilt() { # VERSION
-	file=$(prebuilt_file)
-	base64 -d <"$tx/nvi.ko.base64" >"$tx/nvi.ko" || return
-	version=$(modinfo -F version "$tx/nvi.ko")
+module_install_prebuilt() { # VERSION RELEASE
+	base64 -d <"$tx/nvi.ko.$2.base64" >"$tx/nvi.ko" || return
+	version=$(version_of "$tx/nvi.ko")
 	[ "$version" = "$1" ] || {
 		echo "the prebuilt module says that it is version $version, not $1" >&2
 		return 1
 	}
-	module_aside >&2 && mkdir -p "${file%/*}" && cp "$tx/nvi.ko" "$file.new" && mv "$file.new" "$file" && depmod -a
+	module_aside "$2" >&2 || return
+	file=$(prebuilt_file "$2")
+	mkdir -p "${file%/*}" && cp "$tx/nvi.ko" "$file.new" && mv "$file.new" "$file" && depmod -a "$2"
 }
 
-module_remove() { # VERSION dkms|prebuilt
-	file=$(prebuilt_file)
+module_remove() { # VERSION dkms | VERSION prebuilt [RELEASE]
 	if [ "$2" = dkms ]; then
 		if [ -e "/var/lib/dkms/nvi/$1" ]; then dkms remove -m nvi -v "$1" --all >&2; fi
 		rm -rf "/usr/src/nvi-$1" "/var/lib/dkms/nvi/$1"
 		rmdir /var/lib/dkms/nvi 2>/dev/null
-	else
-		rm -f "$file.$1" "$file.new"
-		if [ "$(modinfo -F version "$file" 2>/dev/null)" = "$1" ]; then rm -f "$file" && depmod -a; fi
+		return 0
 	fi
-	rmdir "${file%/*}" 2>/dev/null
+	for folder in /lib/modules/${3:-*}/updates; do
+		file=$folder/nvi.ko
+		rm -f "$file.$1" "$file.new"
+		if [ "$(version_of "$file")" = "$1" ]; then
+			rm -f "$file"
+			folder=${folder%/updates}
+			depmod -a "${folder##*/}"
+		fi
+		rmdir "${file%/*}" 2>/dev/null
+	done
 	return 0
 }
 
-module_restore() { # VERSION dkms|prebuilt
-	file=$(prebuilt_file)
+module_restore() { # VERSION dkms | VERSION prebuilt RELEASE
 	if [ "$2" = dkms ]; then
 		dkms_install "$1"
-	elif [ -e "$file.$1" ]; then
-		mv "$file.$1" "$file" && depmod -a
+		return
 	fi
+	file=$(prebuilt_file "$3")
+	[ ! -e "$file.$1" ] || { mv "$file.$1" "$file" && depmod -a "$3"; }
 }
 
 module_load() { # VERSION
@@ -919,9 +936,9 @@ execute() { # WORD...
 	set) printf '%s\n' "$3" >"/sys/$2" ;;
 	# Their files are for everybody to read, and are changed by tools that go by the umask.
 	module-install) (umask 022 && module_install "$2" "$3") ;;
-	module-install-prebuilt) (umask 022 && module_install_prebuilt "$2") ;;
-	module-restore) (umask 022 && module_restore "$2" "$3") ;;
-	module-remove) (umask 022 && module_remove "$2" "$3") ;;
+	module-install-prebuilt) (umask 022 && module_install_prebuilt "$2" "$3") ;;
+	module-restore) (umask 022 && module_restore "$2" "$3" "${4:-}") ;;
+	module-remove) (umask 022 && module_remove "$2" "$3" "${4:-}") ;;
 	module-load) module_load "$2" ;;
 	# modprobe would look for a file, and take along what other modules nvi needs, with others' settings of them.
 	module-unload) bounded rmmod nvi ;;

@@ -74,6 +74,7 @@ function parseModule(pairs: readonly [string, string][]): ModuleFacts {
     const [version] = all("installed");
     return {
         loaded: all("loaded")[0], installed: version === undefined ? undefined : { version, way: all("way")[0] === "dkms" ? "dkms" : "prebuilt" },
+        kernels: new Map(all("kernel").map((line) => line.split(" ")).map(([release = "", found]) => [release, found || undefined])),
         loadable: is("loadable"), signed: is("signed"), key: is("key"),
         tools: all("tool"), headers: is("headers"), apt: is("apt"),
     };

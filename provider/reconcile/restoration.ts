@@ -49,7 +49,7 @@ function afterRestart(artifacts: readonly Artifact[], saved: Manifest["saved"]):
         // Whatever it is by then: every value is written.
         sysctls: new Map(paths.map((path) => [path, ""])),
         settings: new Map(), tableNames: new Set(), tables: new Map(), canonical: new Map(tables.map((name) => [name, { name, chains: [], others: [] }])), foreign: [], legacy: [],
-        module: { loadable: true, signed: false, key: false, tools: [], headers: false, apt: false, installed: module && { version: module.version, way: wayOf(module) } },
+        module: { loadable: true, signed: false, key: false, tools: [], headers: false, apt: false, installed: module && { version: module.version, way: wayOf(module) }, kernels: new Map() },
         boot: "there",
     };
     return { snapshot, saved: { ...saved }, held: new Set(), made: new Set(artifacts.flatMap(devicesOf)) };

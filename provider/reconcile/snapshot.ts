@@ -40,6 +40,8 @@ export interface ModuleFacts extends Ground {
     loaded?: string;
     /** The one that the running kernel would load. */
     installed?: { version: string; way: ModuleWay };
+    /** Of the kernels that were asked about, those that the router has, with the version of the prebuilt module that is there for each. */
+    kernels: Map<string, string | undefined>;
 }
 
 /** An nft table of somebody else that filters what is forwarded. */

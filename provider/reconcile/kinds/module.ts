@@ -7,23 +7,30 @@ import type { ModuleWay, Snapshot } from "../snapshot";
 
 const LABEL = "module nvi";
 const INSTALLED = `${LABEL} installed`;
+const installedFor = (release: string): string => `${INSTALLED} for ${release}`;
 
 export const wayOf = ({ prebuilt }: Module): ModuleWay => (prebuilt ? "prebuilt" : "dkms");
 const WAYS: Record<ModuleWay, string> = { dkms: "built by DKMS", prebuilt: "prebuilt" };
 
 export const moduleKind: Kind<Module> = {
     key: () => LABEL,
-    requests: () => ({ lines: [] }),
+    requests: ({ prebuilt = {} }) => ({ lines: Object.keys(prebuilt).map((release) => ["kernel", release]) }),
 
     entries: (module) => ({
         [LABEL]: module.version,
         [INSTALLED]: `${module.version}, ${WAYS[wayOf(module)]}`,
+        ...Object.fromEntries(Object.keys(module.prebuilt ?? {}).map((release) => [installedFor(release), module.version])),
     }),
 
-    observed(_, { module: found }) {
+    observed({ version, prebuilt = {} }, { module: found }) {
         const entries: Rendered = {};
         if (found.loaded !== undefined) entries[LABEL] = found.loaded;
         if (found.installed !== undefined) entries[INSTALLED] = `${found.installed.version}, ${WAYS[found.installed.way]}`;
+        for (const release of Object.keys(prebuilt)) {
+            // A kernel that the router doesn't have needs none: a program may name those of many routers.
+            const there = found.kernels.has(release) ? found.kernels.get(release) : version;
+            if (there !== undefined) entries[installedFor(release)] = there;
+        }
         return entries;
     },
 
@@ -42,6 +49,8 @@ export const moduleKind: Kind<Module> = {
         const differs = (entry: string) => found[entry] !== entries[entry];
         const steps: Step[] = [];
         if (differs(INSTALLED)) steps.push(install(module, snapshot));
+        const others = Object.keys(module.prebuilt ?? {}).filter((release) => release !== snapshot.facts.kernel && differs(installedFor(release)));
+        steps.push(...others.map((release) => installAhead(module, release, snapshot)));
         if (differs(LABEL)) steps.push(load(module, snapshot.module.loaded));
         return steps;
     },
@@ -59,29 +68,38 @@ export const moduleKind: Kind<Module> = {
 /** Whether an object of ours has asked for it before: what was there earlier stays when we go. */
 const isOurs = (snapshot: Snapshot): boolean => snapshot.objects.some(({ manifest }) => manifest.artifacts.some(({ kind }) => kind === "module"));
 
-const installCommand = ({ version, prebuilt, install }: Module): string[] => (prebuilt ? ["module-install-prebuilt", version] : ["module-install", version, install ? "packages" : "as-is"]);
+const installCommand = ({ version, prebuilt, install }: Module, release: string): string[] => (prebuilt ? ["module-install-prebuilt", version, release] : ["module-install", version, install ? "packages" : "as-is"]);
 
 /** @throws NviError where the file that was given can't be read. */
-function filesOf({ prebuilt }: Module, { facts, router }: Snapshot): Record<string, string> {
-    const path = prebuilt?.[facts.kernel ?? ""];
+function filesOf({ prebuilt }: Module, release: string, router: string): Record<string, string> {
+    const path = prebuilt?.[release];
     if (path === undefined) return sources();
     try {
-        return { "nvi.ko.base64": binary(path) };
+        return { [`nvi.ko.${release}.base64`]: binary(path) };
     } catch (error) {
         throw new NviError({
             kind: "invalid", operation: "read the prebuilt module", subject: router, reason: `${(error as Error).message}; nothing was changed`,
-            cure: `\`prebuilt\` names files of the machine that runs Pulumi: correct the path that it has for kernel ${facts.kernel}`,
+            cure: `\`prebuilt\` names files of the machine that runs Pulumi: correct the path that it has for kernel ${release}`,
         });
     }
 }
 
 /** Another stays, aside, until all is confirmed, so that undoing can go back to it. */
-function install(module: Module, snapshot: Snapshot): Step {
-    const old = snapshot.module.installed;
-    const [restore, away] = old === undefined ? [[], []] : [[["module-restore", old.version, old.way]], [["module-remove", old.version, old.way]]];
-    const undo = [["module-remove", module.version, wayOf(module)], ...restore];
-    return { order: order(module), label: INSTALLED, do: [installCommand(module)], undo, files: filesOf(module, snapshot), finally: away };
+function install(module: Module, { module: { installed: old }, facts: { kernel = "" }, router }: Snapshot): Step {
+    const [restore, away] = old === undefined ? [[], []] : [[["module-restore", old.version, ...placeOf(old.way, kernel)]], [["module-remove", old.version, old.way]]];
+    const undo = [["module-remove", module.version, ...placeOf(wayOf(module), kernel)], ...restore];
+    return { order: order(module), label: INSTALLED, do: [installCommand(module, kernel)], undo, files: filesOf(module, kernel, router), finally: away };
 }
+
+/** For a kernel that the router may be restarted with. */
+function installAhead(module: Module, release: string, { module: { kernels }, router }: Snapshot): Step {
+    const old = kernels.get(release);
+    const undo = [["module-remove", module.version, "prebuilt", release], ...(old === undefined ? [] : [["module-restore", old, "prebuilt", release]])];
+    const away = old === undefined ? [] : [["module-remove", old, "prebuilt"]];
+    return { order: order(module), label: installedFor(release), do: [installCommand(module, release)], undo, files: filesOf(module, release, router), finally: away };
+}
+
+const placeOf = (way: ModuleWay, release: string): string[] => (way === "dkms" ? [way] : [way, release]);
 
 /** Another version that is loaded has to go first, and its devices with it. */
 function load(module: Module, loaded: string | undefined): Step {

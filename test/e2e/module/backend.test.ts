@@ -2,6 +2,7 @@ import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Capture, diffDumps, Flow, ping, probe, seen, type Packet } from "../../lab";
+import { MODULE_VERSION } from "../../../provider/model/module";
 import { expectOneScreen } from "../../unit/model/screen";
 import { officeInputs, officeProgram, setup, type Setup } from "../office";
 import { drift, families, uplinks } from "../traffic";
@@ -16,6 +17,8 @@ import { figure } from "../../lab/figure";
 const { backend: _, prebuilt: __, ...plain } = officeInputs as typeof officeInputs & { backend?: string; prebuilt?: object };
 /** All by the second uplink, which the main table doesn't lead to, so that two exchanges are the same. */
 const inputs = { ...plain, translations: plain.translations.map((one) => (one.kind === "snat" ? { ...one, to: { uplinks: ["isp2"] } } : one)) };
+
+const LATER = "6.99.0-1-amd64";
 
 let office: Setup;
 let module: ReturnType<typeof prebuilt>;
@@ -163,10 +166,23 @@ describe("drift of the module", () => {
     });
 });
 
+describe("a kernel that the router may be restarted with", () => {
+    it("is given its module ahead, once the router has it", async () => {
+        write(withModule({ [module.release]: module.file, [LATER]: module.file }));
+        await office.stack.up();
+        await onRouter(`mkdir /lib/modules/${LATER}`);
+        expect(Object.keys(await drift(office.stack))).toEqual([`module nvi installed for ${LATER}`]);
+        await office.stack.up(["--refresh"]);
+        expect(await onRouter(`modinfo -F version /lib/modules/${LATER}/updates/nvi.ko; grep -o nvi.ko /lib/modules/${LATER}/modules.dep`)).toBe(`${MODULE_VERSION}\nnvi.ko`);
+        await office.stack.preview(["--refresh", "--expect-no-changes"]);
+    });
+});
+
 describe("the end", () => {
     it("back to rules, the module goes", async () => {
         write({});
         await underTraffic("from the module to rules", () => office.stack.up());
+        expect(await onRouter(`cd /lib/modules/${LATER} && ls -d updates 2>&- || rm -r /lib/modules/${LATER}`)).toBe("");
         expect(changed(byRules, await office.lab.dump())).toEqual([]);
         expect(await onRouter("grep -c '^nvi ' /proc/modules || true")).toBe("0");
     });

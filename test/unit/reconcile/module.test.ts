@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { order } from "../../../provider/reconcile/kind";
 import { moduleKind } from "../../../provider/reconcile/kinds/module";
@@ -8,7 +11,7 @@ import type { ModuleFacts } from "../../../provider/reconcile/snapshot";
 import type { Artifact, Link, Module, Routes, Rule, Setting } from "../../../provider/syntax/artifact";
 import { commandsOf, finallyOf, planning, undoOf, upLink } from "./planning";
 
-const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true };
+const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, kernels: new Map() };
 const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: { version: "0.1.0", way: "dkms" } };
 const wanted: Module = { kind: "module", phase: "device", version: "0.1.0", install: false };
 const on = (module: ModuleFacts) => planning({ module, facts: { kernel: "6.1.0-56-amd64" } });
@@ -23,7 +26,7 @@ describe("the module", () => {
             ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0"],
             ["module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-unload", "module-load 0.0.9"], ["module-remove 0.0.9 dkms"]],
         ["that came by another way goes when all is confirmed, though it is of the same version", { ...there, installed: { version: "0.1.0", way: "prebuilt" } },
-            ["module-install 0.1.0 as-is"], ["module-remove 0.1.0 dkms", "module-restore 0.1.0 prebuilt"], ["module-remove 0.1.0 prebuilt"]],
+            ["module-install 0.1.0 as-is"], ["module-remove 0.1.0 dkms", "module-restore 0.1.0 prebuilt 6.1.0-56-amd64"], ["module-remove 0.1.0 prebuilt"]],
     ])("%s", (_, module, commands, undo, last = []) => {
         const steps = moduleKind.ensure(wanted, on(module)).sort((a, b) => a.order - b.order);
         expect(commandsOf(steps)).toEqual(commands);
@@ -60,6 +63,25 @@ describe("the module", () => {
     it("whose file can't be read is an error that names it", () => {
         const given = { ...wanted, prebuilt: { "6.1.0-56-amd64": "/nowhere/nvi.ko" } };
         expect(() => moduleKind.ensure(given, on(facts))).toThrow(/read the prebuilt module: ENOENT.*\/nowhere\/nvi\.ko/);
+    });
+
+    it("is put ahead where the router has another kernel of those that one is given for", () => {
+        const file = join(mkdtempSync(join(tmpdir(), "nvi-module-")), "nvi.ko");
+        writeFileSync(file, "a module");
+        const given: Module = { ...wanted, prebuilt: { "6.1.0-56-amd64": file, "6.1.0-57-amd64": file, "6.12.1-arm64": file } };
+        const with56 = (kernels: [string, string | undefined][]) => on({ ...there, installed: { version: "0.1.0", way: "prebuilt" }, kernels: new Map([["6.1.0-56-amd64", "0.1.0"], ...kernels]) });
+        expect(moduleKind.requests(given).lines).toEqual([["kernel", "6.1.0-56-amd64"], ["kernel", "6.1.0-57-amd64"], ["kernel", "6.12.1-arm64"]]);
+        for (const nothing of [[], [["6.1.0-57-amd64", "0.1.0"]]] as [string, string][][]) {
+            expect(moduleKind.observed(given, with56(nothing).snapshot)).toEqual(moduleKind.entries(given));
+            expect(moduleKind.ensure(given, with56(nothing))).toEqual([]);
+        }
+        const first = moduleKind.ensure(given, with56([["6.1.0-57-amd64", undefined]]));
+        expect([commandsOf(first), undoOf(first), finallyOf(first)]).toEqual([["module-install-prebuilt 0.1.0 6.1.0-57-amd64"], ["module-remove 0.1.0 prebuilt 6.1.0-57-amd64"], []]);
+        expect(first[0]!.files).toEqual({ "nvi.ko.6.1.0-57-amd64.base64": Buffer.from("a module").toString("base64") });
+        const later = moduleKind.ensure(given, with56([["6.1.0-57-amd64", "0.0.9"]]));
+        expect([commandsOf(later), undoOf(later), finallyOf(later)]).toEqual([["module-install-prebuilt 0.1.0 6.1.0-57-amd64"],
+            ["module-remove 0.1.0 prebuilt 6.1.0-57-amd64", "module-restore 0.0.9 prebuilt 6.1.0-57-amd64"], ["module-remove 0.0.9 prebuilt"]]);
+        rmSync(dirname(file), { recursive: true });
     });
 
     it("is refused where the router can't have it, in words", () => {

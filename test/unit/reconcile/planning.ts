@@ -5,7 +5,7 @@ import type { ObservedLink, Snapshot } from "../../../provider/reconcile/snapsho
 
 export const upLink = (name: string, more: Partial<ObservedLink> = {}): [string, ObservedLink] => [name, { name, mtu: 1500, mac: "02:00:00:00:00:01", up: true, noArp: false, ...more }];
 
-const NO_MODULE: Snapshot["module"] = { loadable: true, signed: false, key: false, tools: [], headers: false, apt: false };
+const NO_MODULE: Snapshot["module"] = { loadable: true, signed: false, key: false, tools: [], headers: false, apt: false, kernels: new Map() };
 
 export function planning(snapshot: Partial<Snapshot>, more: Partial<PlanContext> = {}): PlanContext {
     const empty = { ipv6: true, links: new Map([upLink("isp1")]), addresses: [], rules: [], routes: new Map(), sysctls: new Map(), settings: new Map(), module: NO_MODULE, boot: "none" as const, objects: [], advertised: [], proxied: [] };
