@@ -929,6 +929,12 @@ module_load() { # VERSION
 	return 1
 }
 
+# It may never have come, where this undoes a load that failed. modprobe would look for a file, and take along what other
+# modules nvi needs, with others' settings of them.
+module_unload() {
+	[ ! -e /sys/module/nvi ] || bounded rmmod nvi
+}
+
 execute() { # WORD...
 	case $1 in
 	ip | nft | conntrack) cd "$tx" && bounded "$@" </dev/null ;;
@@ -940,8 +946,7 @@ execute() { # WORD...
 	module-restore) (umask 022 && module_restore "$2" "$3" "${4:-}") ;;
 	module-remove) (umask 022 && module_remove "$2" "$3" "${4:-}") ;;
 	module-load) module_load "$2" ;;
-	# modprobe would look for a file, and take along what other modules nvi needs, with others' settings of them.
-	module-unload) bounded rmmod nvi ;;
+	module-unload) module_unload ;;
 	boot) (umask 022 && "boot_$2") ;;
 	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	*)

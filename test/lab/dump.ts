@@ -108,7 +108,8 @@ export function diffDumps(before: string, after: string): string[] {
     return result;
 }
 
-const isOfConntrack = (line: string): boolean => /^net\.(?:netfilter\.)?nf_/.test(line);
+/** What is of the log is there without it. */
+const isOfConntrack = (line: string): boolean => /^net\.(?:netfilter\.)?nf_(?!log)/.test(line);
 
 function parse(dump: string): Map<string, string[]> {
     const sections = new Map<string, string[]>();

@@ -21,6 +21,8 @@ export interface Packet {
     targetPort?: number;
     /** As tcpdump prints them: S, F, R, P, `.` for ACK. */
     flags?: string;
+    /** Of TCP. */
+    sequence?: number;
     icmpType?: number;
     icmpCode?: number;
     /** The next hop's MTU in "fragmentation needed" and "packet too big". */
@@ -124,7 +126,10 @@ function transport(packet: Packet, proto: number, data: Buffer): Packet {
         if (data.length < 4) return packet;
         packet.sourcePort = data.readUInt16BE(0);
         packet.targetPort = data.readUInt16BE(2);
-        if (packet.proto === "tcp" && data.length > 13) packet.flags = tcpFlags(data.readUInt8(13));
+        if (packet.proto === "tcp" && data.length > 13) {
+            packet.flags = tcpFlags(data.readUInt8(13));
+            packet.sequence = data.readUInt32BE(4);
+        }
     } else if (packet.proto !== "other" && data.length >= 8) icmp(packet, data);
     return packet;
 }

@@ -38,7 +38,8 @@ const write = (more: object): void => office.stack.write({ "index.js": officePro
 const withModule = (files: Record<string, string> = { [module.release]: module.file }) => ({ backend: "module", prebuilt: files });
 const onRouter = async (script: string): Promise<string> => (await office.lab.router.sh(script)).stdout.trim();
 const client = () => office.lab.node("client");
-const changed = (before: string, after: string): string[] => diffDumps(before, after).filter((line) => !/ (?:\/run|\/etc)\/nvi\b/.test(line));
+/** nft lists tables in the order in which they were made. */
+const changed = (before: string, after: string): string[] => diffDumps(before, after).filter((line) => !/ (?:\/run|\/etc)\/nvi\b|^~ nft: /.test(line));
 
 /** What is on the wires when the same connections are made again, in the order of each way of each connection: the two ways of one may cross. */
 async function exchange(): Promise<Record<string, string[]>> {
@@ -54,7 +55,7 @@ async function exchange(): Promise<Record<string, string[]>> {
         await probe(client(), { to: words.internet, port: 9, proto: "udp", fromPort: ++port, timeoutMs: 500 });
     }
     const packets = await Promise.all(captures.map((capture) => capture.stop()));
-    return Object.fromEntries(wires.map((nic, i) => [nic, packets[i]!.filter(isFixed).sort((a, b) => wayOf(a).localeCompare(wayOf(b))).map(told)]));
+    return Object.fromEntries(wires.map((nic, i) => [nic, packets[i]!.filter(isFixed).filter(isFirst()).sort((a, b) => wayOf(a).localeCompare(wayOf(b))).map(told)]));
 }
 
 const wayOf = ({ source, target, proto, sourcePort, targetPort }: Packet): string => [source, target, proto, sourcePort, targetPort].join(" ");
@@ -62,7 +63,18 @@ const wayOf = ({ source, target, proto, sourcePort, targetPort }: Packet): strin
 /** When TCP acknowledges, and how it ends, is a matter of time. */
 const isFixed = (packet: Packet): boolean => packet.proto !== "tcp" || /[SP]/.test(packet.flags ?? "");
 
-function told({ time: _, inner, ...packet }: Packet): string {
+/** What TCP sends once more is a matter of time, too. */
+function isFirst(): (packet: Packet) => boolean {
+    const sent = new Set<string>();
+    return (packet) => {
+        const key = [wayOf(packet), packet.flags, packet.sequence, packet.length].join(" ");
+        const first = packet.proto !== "tcp" || !sent.has(key);
+        sent.add(key);
+        return first;
+    };
+}
+
+function told({ time: _, sequence: __, inner, ...packet }: Packet): string {
     const words = Object.entries({ ...packet, ...(inner ? { inner: `${inner.source} > ${inner.target} ttl ${inner.ttl}` } : {}) });
     return words.filter(([, value]) => value !== undefined).map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`).join(" ");
 }

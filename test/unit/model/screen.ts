@@ -14,8 +14,8 @@ export function diagnosticsOf(printed: string): string {
 const OWN_LINES = /warning: using pulumi-resource-pulumi-nodejs|^ +error: (update|preview|destroy|refresh|update) failed$|^ +error: failed to discover plugin requirements/;
 
 /**
- * The rules of a failure on the screen: it fits, has no stack, and says who, what, why, and what to do. Printed once, so
- * that the test's log shows what people will read.
+ * The rules of a failure on the screen: it fits, has no stack, and says who, what, why, and what to do; and all is
+ * undone. Printed once, so that the test's log shows what people will read.
  */
 export function expectOneScreen(what: string, printed: string, says: readonly (string | RegExp)[]): void {
     const shown = diagnosticsOf(printed);
@@ -24,5 +24,6 @@ export function expectOneScreen(what: string, printed: string, says: readonly (s
     expect(shown.split("\n").length, `lines on the screen of: ${seen}`).toBeLessThanOrEqual(SCREEN_LINES);
     expect(printed, "a stack trace").not.toMatch(/^\s+at .+:\d+:\d+\)?$/m);
     expect(shown, "a fault of ours").not.toContain("a fault of pulumi-nvi itself");
+    expect(shown, "the router as it was").not.toContain("UNDOING FAILED");
     for (const each of [...says, /cure: +\S/]) expect(shown, `of ${seen}`).toMatch(each);
 }
