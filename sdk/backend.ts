@@ -12,7 +12,12 @@ export interface BackendArgs {
      * @default "rules"
      */
     backend?: pulumi.Input<"rules" | "module" | "auto">;
-    /** Let apt install what building the module needs, where it is missing: dkms, gcc, make, the kernel's headers. They stay. @default false */
+    /**
+     * Let apt install what building the module needs, where it is missing: dkms, gcc, make, the headers of the kernel that runs and, where the
+     * distribution has a package of them (Debian's `linux-headers-amd64`), of the kernels to come, so that DKMS builds for those, too. They stay.
+     *
+     * @default false: the router has them, or preflight says what it lacks
+     */
     installPackages?: pulumi.Input<boolean>;
     /**
      * Modules that were built elsewhere: paths of files on the machine that runs Pulumi, by kernel release (`uname -r`). The one for the

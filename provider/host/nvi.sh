@@ -852,9 +852,20 @@ module_aside() { # RELEASE
 	[ -z "$version" ] || mv "$file" "$file.$version"
 }
 
+# The headers of the kernels to come as well, where the distribution has a package of that (that of 6.1.0-56-amd64 and of
+# 6.12.41+deb13-amd64 is linux-headers-amd64): with them DKMS builds the module when a kernel is installed.
+install_packages() {
+	kernel=$(uname -r)
+	coming=linux-headers-$(echo "$kernel" | sed 's/^[0-9][^-]*-\([0-9][^-]*-\)*//')
+	apt-cache show "$coming" >/dev/null 2>&1 || coming=
+	# shellcheck disable=SC2086 # it may be none
+	DEBIAN_FRONTEND=noninteractive limited 600 apt-get -o DPkg::Lock::Timeout=60 install -y --no-install-recommends dkms gcc make "linux-headers-$kernel" $coming
+}
+
 module_install() { # VERSION packages|as-is
 	if [ "$2" = packages ]; then
-		DEBIAN_FRONTEND=noninteractive limited 600 apt-get install -y --no-install-recommends dkms gcc make "linux-headers-$(uname -r)" >"$tx/apt" 2>&1 || {
+		# Its lists of packages may be old, or none at all.
+		{ install_packages || { bounded apt-get update && install_packages; }; } >"$tx/apt" 2>&1 || {
 			tail -n 15 "$tx/apt" >&2
 			return 1
 		}

@@ -13,8 +13,8 @@ import { packBundle, parseAnswer, sha256 } from "./wire";
 /** Exit status by which the bootstrap says that the script isn't there; no tool uses it. */
 const NO_SCRIPT = 97;
 
-/** What a transaction may take: a tool is ended after 60 s, apt and DKMS after 600 s each; and what waiting for the lock may. */
-const APPLY_TIMEOUT_MS = 1_500_000;
+/** What a transaction may take: a tool is ended after 60 s, apt (twice) and DKMS after 600 s each; and what waiting for the lock may. */
+const APPLY_TIMEOUT_MS = 2_100_000;
 /** How long the result of a transaction is asked for after its connection was lost; what waits for its confirmation is undone by then. */
 const RESULT_DEADLINE_MS = 120_000;
 const RESULT_PAUSE_MS = 500;

@@ -66,7 +66,7 @@ exports.facts = router.facts;
     it("changes nothing where the compiler fails: the one that was given is there as before", async () => {
         office.stack.write({ "index.js": program({ backend: "auto" }) });
         await expectFailure("the compiler fails", [/dkms/i, /the compiler has had enough/],
-            () => onRouter('real=$(readlink -f /usr/bin/gcc); mv "$real" "$real.real"; printf \'#!/bin/sh\\ncase "$*" in *ingress.c*) echo "ingress.c:1: error: the compiler has had enough" >&2; exit 1;; esac\\nexec "$0.real" "$@"\\n\' > "$real"; chmod 755 "$real"'),
+            () => onRouter('real=$(readlink -f /usr/bin/gcc); mv "$real" "$real.real"; printf \'#!/bin/sh\\ncase "$*" in *ingress.c*) echo "ingress.c:1: error: the compiler has had enough" >&2; exit 1;; esac\\nexec %s.real "$@"\\n\' "$real" > "$real"; chmod 755 "$real"'),
             () => onRouter('real=$(readlink -f /usr/bin/gcc); mv "$real.real" "$real"'));
         expect(await installed()).toBe("updates/nvi.ko");
     });
