@@ -197,8 +197,12 @@ export class Monitor {
         await until("the monitors to have heard the mark", () => this.heard.ip.includes(ended.ip) && this.heard.nft.includes(ended.nft)).catch((error: Error) => {
             throw new Error(`${error.message}; ${this.listeners.map(({ running, stderr }) => `${running ? "listening" : "ended"} ${stderr}`).join("; ")}`);
         });
-        const lines = Object.values(this.heard).flatMap((text) => text.split("\n"));
-        this.heard = { ip: "", nft: "" };
+        const lines = (["ip", "nft"] as const).flatMap((stream) => {
+            const whole = this.heard[stream].split("\n");
+            // nft writes in pieces what comes after the mark.
+            this.heard[stream] = whole.pop()!;
+            return whole;
+        });
         return lines.filter((line) => line !== "" && !line.startsWith("# ") && !/^\[RULE\](Deleted )?31999:/.test(line) && !/^(add|delete) table ip heard_/.test(line));
     }
 

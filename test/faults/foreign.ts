@@ -106,11 +106,13 @@ export class ForeignBench {
             await this.others(operation.doing);
             return "others";
         }
-        const { what, object } = operation;
+        const { what } = operation;
         if (what === "beside") {
-            await this.others(twins(object));
+            await this.others(twins(operation.object));
             return "others";
         }
+        // Where a change of it was refused, the earlier one is there.
+        const object = (["forget", "lose"].includes(what) && this.there.get(keyOf(operation.object))) || operation.object;
         this.tried.push(object);
         try {
             await this.carryOut(host, what, object);
@@ -164,10 +166,11 @@ export class ForeignBench {
         this.undos.push(doing);
         await this.script(doing.script);
         const own = this.own([...this.there.values()]);
-        // The sysctls that our objects have in their hands are theirs again when those are gone.
+        const now = await (doing.links ? this.settled() : lookAt(this.lab));
+        // The sysctls that our objects have in their hands are theirs again when those are gone, and what of theirs stayed stays.
         const hidden = this.theirs.filter((line) => line.section === "sysctl" && own.has(line));
-        const after = (await (doing.links ? this.settled() : lookAt(this.lab))).filter((line) => !own.has(line));
-        this.theirs = inOrder([...after, ...hidden]);
+        const stays = new Set(this.theirs.filter(({ section }) => section !== "sysctl").map(textOf));
+        this.theirs = inOrder([...now.filter((line) => !own.has(line) || stays.has(textOf(line))), ...hidden]);
         await this.monitor.events();
     }
 
@@ -210,4 +213,5 @@ function aborting(host: Host): Host {
     };
 }
 
+const textOf = ({ section, text }: Line): string => `${section} ${text}`;
 const pathOf = ({ text }: Line): string => text.split(" = ")[0]!;
