@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { NviError } from "../model/errors";
 import { Deadline } from "./deadline";
 import type { Endpoint, Hop } from "./endpoint";
 import type { Applied, Confirmation, Files, Host, Section } from "./host";
 import { labelOf } from "./hops";
 import type { Pool } from "./pool";
+import { SCRIPT } from "./script";
 import { connect, type ExecOptions, type ExecResult, type Session } from "./ssh";
 import { packBundle, parseAnswer, sha256 } from "./wire";
 
@@ -23,7 +22,6 @@ const DECISION_TIMEOUT_MS = 600_000;
 /** Seconds that a change waits for its confirmation. */
 const CONFIRM_TIMEOUT = 30;
 
-const SCRIPT = readFileSync(join(__dirname, "nvi.sh"));
 const SCRIPT_HASH = sha256(SCRIPT);
 /** A path for each version, so that an upload never changes a script that is being run. */
 const FOLDER = `/run/nvi/${SCRIPT_HASH.slice(0, 16)}`;

@@ -10,8 +10,8 @@ import { packWords } from "./words";
 
 /*
  * How the router brings an object back by itself after a restart: the steps that would make it where nothing of it is
- * there. The router keeps them behind the manifest, in the same file, so that both change at the same moment; `nvi.sh
- * restore` reads them, one a line:
+ * there. The router keeps them behind the manifest, in the same file, so that both change at the same moment; the
+ * router-side script reads them, one a line:
  *
  *   file NAME                    the lines that follow, each behind a +, are this file
  *   do ORDER SINCE WHEN WORD...  a command, in the order of both numbers over all objects. WHEN is `early`, before there is

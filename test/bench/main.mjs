@@ -8,7 +8,7 @@ import { cpus, loadavg, release } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { cacheFolder, nodeFirst, root, toolPath } from "../tools/path.mjs";
+import { cacheFolder, nodeFirst, toolPath } from "../tools/path.mjs";
 import { emulatorVersion } from "../kernel/machine.mjs";
 import { becomeRoot, namespaceTrouble } from "../tools/privilege.mjs";
 import { createProgress, elapsed } from "../tools/progress.mjs";
@@ -17,7 +17,7 @@ import { ensureBuild, ensureModules, ensureTools } from "../tools/setup.mjs";
 import { inMachine } from "./emulated.mjs";
 import { onHost } from "./host.mjs";
 import { rowsOf, take } from "./measurements.mjs";
-import { manifest } from "./product.mjs";
+import { manifest, script } from "./product.mjs";
 import { print } from "./report.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -116,7 +116,7 @@ function prepareFiles() {
     const files = join(cacheFolder(), "bench");
     mkdirSync(files, { recursive: true });
     copyFileSync(join(here, "paths.sh"), join(files, "paths.sh"));
-    copyFileSync(join(root, "dist", "provider", "host", "nvi.sh"), join(files, "nvi.sh"));
+    writeFileSync(join(files, "nvi.sh"), script());
     for (const program of ["udp-flood", "tick"]) execFileSync("gcc", ["-O2", "-static", "-o", join(files, program), join(here, `${program}.c`)]);
     for (const backend of /** @type {const} */ (["rules", "module"])) writeFileSync(join(files, `${backend}.manifest`), manifest(backend));
     return files;

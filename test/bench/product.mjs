@@ -17,6 +17,9 @@ const INPUTS = {
     ],
 };
 
+/** The router-side script. @returns {Buffer} */
+export const script = () => load("./provider/host/script").SCRIPT;
+
 /**
  * What a router keeps of a `TwoStageNat`, with the steps that make it where nothing of it is there; `nvi.sh restore` runs them.
  *

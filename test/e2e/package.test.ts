@@ -29,7 +29,7 @@ async function installFromTarball(folder: string): Promise<string[]> {
 
 test("the package installs from its tarball into an empty folder and works there", { timeout: 300_000 }, async () => {
     const files = await installFromTarball(office.stack.folder);
-    expect(files).toContain("package/dist/provider/host/nvi.sh");
+    expect(files).toContain("package/dist/provider/host/script/main.sh");
     expect(files.filter((file) => /\/(test|examples)\/|\.map$|tsconfig/.test(file))).toEqual([]);
     await office.stack.up();
     expect((await seen(office.lab.node("client"), { to: "192.0.2.10", port: 7 })).peer).toMatch(/^(198\.51\.100|203\.0\.113)\.2$/);

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { FUNCTIONS } from "../../provider/host/script";
 import { packBundle } from "../../provider/host/wire";
 import { run } from "../lab/process";
 import type { Sent } from "../unit/inputs/examine";
@@ -9,10 +10,6 @@ import type { Sent } from "../unit/inputs/examine";
  * What the script's own functions make of bundles, run by a real shell: all but the commands themselves, which write down
  * the words that they were called with.
  */
-
-const SCRIPT = readFileSync(join(__dirname, "../../provider/host/nvi.sh"), "utf8");
-/** Below this line it looks at its arguments. */
-const FUNCTIONS = SCRIPT.slice(0, SCRIPT.indexOf("\ntimeout=$(command -v timeout"));
 
 const READER = `
 timeout=

@@ -32,7 +32,7 @@ cpSync(root, copy, { recursive: true, filter: (path) => ![".git", "node_modules"
 symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
 
 /** What the compiler leaves alone. */
-const PARTS = ["provider/host/nvi.sh", "provider/kernel/nvi"];
+const PARTS = ["provider/host/script", "provider/kernel/nvi"];
 /** What a break leaves unused is no error of types. */
 const LENIENT = ["--noUnusedLocals", "false", "--noUnusedParameters", "false"];
 
