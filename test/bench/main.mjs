@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { cacheFolder, nodeFirst, toolPath } from "../tools/path.mjs";
-import { emulatorVersion } from "../kernel/machine.mjs";
+import { emulatorVersion, MACHINE_TOOLS } from "../kernel/machine.mjs";
 import { becomeRoot, namespaceTrouble } from "../tools/privilege.mjs";
 import { createProgress, elapsed } from "../tools/progress.mjs";
 import { ended, signalCode } from "../tools/run.mjs";
@@ -24,7 +24,6 @@ const here = dirname(fileURLToPath(import.meta.url));
 const RESULTS = join(here, "results.json");
 
 const TOOLS = ["nft", "ip", "iperf3", "ping", "sysctl", "unshare", "setpriv", "gcc"];
-const EMULATION_TOOLS = ["mmdebstrap", "cpio"];
 
 const PLAIN = ["direct", "forward", "nat", "double", "rules"];
 const PEER = "nat";
@@ -55,7 +54,7 @@ try {
 async function prepare() {
     await ensureModules({ progress });
     await ensureBuild({ progress });
-    const need = places.includes("emulated") ? [...TOOLS, ...EMULATION_TOOLS] : TOOLS;
+    const need = places.includes("emulated") ? [...TOOLS, ...MACHINE_TOOLS] : TOOLS;
     const trouble = namespaceTrouble() ?? (await ensureTools({ need, progress }));
     if (trouble) throw new Error(`The paths that are measured are made of network namespaces, and can't be: ${trouble}.`);
     const variables = [`PATH=${nodeFirst(toolPath())}`, `NVI_CACHE=${cacheFolder()}`, "NVI_BENCH_READY=1"];

@@ -9,6 +9,9 @@ import { debugKernel } from "./debug.mjs";
 import { cache, digest, root } from "./root.mjs";
 import { chroot, inRoot, run } from "./shell.mjs";
 
+/** What this machine needs to make one: names of executables. */
+export const MACHINE_TOOLS = ["mmdebstrap", "cpio", "unshare", "setpriv"];
+
 const here = dirname(fileURLToPath(import.meta.url));
 const source = join(here, "../../provider/kernel/nvi");
 

@@ -6,7 +6,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { boot, initrd, kernel } from "./machine.mjs";
+import { ensureTools } from "../tools/packages.mjs";
+import { boot, initrd, kernel, MACHINE_TOOLS } from "./machine.mjs";
 import { releases } from "./root.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -46,6 +47,8 @@ function fail(message) {
 }
 
 async function main() {
+    const missing = await ensureTools({ need: MACHINE_TOOLS });
+    if (missing) return fail(missing);
     const counts = { passed: 0, failed: 0, skipped: 0 };
     /** @type {string[]} */
     const trouble = [];
