@@ -99,11 +99,11 @@ router() {
     cable B b0 eth1 2
 }
 
-# enter NIC: packets of the NIC take stage 1, and stage 2 when they come back.
+# enter NIC [PRIORITY]: packets of the NIC take stage 1, by a rule of this priority, and stage 2 when they come back.
 enter() {
     for family in -4 -6; do
         ip -n R $family rule add pref 10 iif "$1" tun_id 78 lookup main
-        ip -n R $family rule add pref 20 iif "$1" lookup 100
+        ip -n R $family rule add pref "${2:-20}" iif "$1" lookup 100
     done
 }
 

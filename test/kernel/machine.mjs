@@ -29,6 +29,10 @@ for tool in ${TOOLS.join(" ")} pppd; do
 done
 # iperf3 opens it by itself.
 for lib in $(find /lib/ /usr/lib -name libgcc_s.so.1); do mkdir -p /out\${lib%/*}; cp -L $lib /out$lib; done
+# Without it pppd 2.5 ends at once: for MD4.
+for module in /usr/lib/*/ossl-modules/legacy.so; do
+    if [ -e $module ]; then mkdir -p /out\${module%/*}; cp -L $module /out$module; fi
+done
 # Busybox's own shell prefers its own ip and ping.
 cp -L "$(command -v dash)" /out/bin/sh
 ln -s /bin/kmod /out/sbin/modprobe

@@ -23,7 +23,7 @@ const kernel = (name) => [`linux-image-${name}`, `linux-headers-${name}`];
 const RELEASES = {
     "5.10": { suite: "bullseye", packages: [...kernel("5.10.0-46-cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS] },
     "6.1": { suite: "bookworm", packages: [...kernel("cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS] },
-    "6.12": { suite: "trixie", packages: [...kernel("cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS, "ppp", ...KERNEL_BUILD] },
+    "6.12": { suite: "trixie", packages: [...kernel("cloud-amd64"), ...BUILD, ...TOOLS, ...PEERS, "ppp", "openssl-provider-legacy", ...KERNEL_BUILD] },
 };
 
 export const releases = Object.keys(RELEASES);

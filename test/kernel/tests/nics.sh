@@ -19,8 +19,8 @@ end() {
 # passes KIND NIC SUBNET [PORT]: both families, then a bulk transfer. Without a port the NIC has the address itself.
 passes() {
     router_address "${4:-$2}" "$3"
-    enter "$2"
-    [ $# = 3 ] || enter "$4"
+    enter "$2" ${4:+1010}
+    [ $# = 3 ] || enter "$4" 1010
     R nft add rule inet nvi nat oifname nvi0 ip saddr "10.0.$3.0/24" snat ip to 10.0.2.1
     R nft add rule inet nvi nat oifname nvi0 ip6 saddr "fd0$3::/64" snat ip6 to fd02::1
     sent=$(statistic tx_packets)
@@ -57,7 +57,8 @@ passes "bond" bond0 5
 ip -n A link set q0 down
 
 # Packets come back on the VRF. In stage 1, IPv4's rules see the port on some kernels and the VRF on others, IPv6's the VRF.
-# The way back is in the VRF's table.
+# They come after the kernel's own rule for VRFs (1000): its addresses are in its table, and else nobody would answer ARP for
+# them. The way back is in the VRF's table.
 ip link add v0 netns A type veth peer name port1 netns R
 if ip -n R link add vrf0 type vrf table 400; then
     ip -n R link set vrf0 up
