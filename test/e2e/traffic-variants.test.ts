@@ -125,7 +125,7 @@ describe.each(families)("$family", (words) => {
         const mark = (nic: string) => new RegExp(`"${nic}" : (0x[0-9a-f]+)`).exec(rendered["nft nvi_mark_office ingress packet"]!)![1]!;
         const count = (what: string, nic: string, match: string) => `iifname "${farEnd}" ${match} meta mark and 0xffff == ${mark(nic)} counter comment "${what}"`;
         const there = `${words.ip} daddr ${words.internet}`;
-        const chain = ["chain count {", "type filter hook forward priority 10",
+        const chain = ["chain by_mark {", "type filter hook forward priority 10",
             count("answers, isp1", "isp1", `${there} tcp sport 9000`), count("answers, lan0", "lan0", `${there} tcp sport 9000`),
             count("questions, isp1", "isp1", `${there} tcp dport 5001`), count("questions, lan0", "lan0", `${there} tcp dport 5001`), "}"];
         await withTable(office.lab.router, chain.join("\n"), async () => {
