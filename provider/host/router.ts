@@ -134,7 +134,7 @@ export class Router implements Host {
         const command = `if [ -e ${PATH} ]; then exec ${shown}; else exit ${NO_SCRIPT}; fi`;
         const options = { stdin, timeoutMs, operation: words[0], shown };
         const result = await this.answered(session, command, options);
-        if (result.code !== NO_SCRIPT) return result;
+        if (result.code !== NO_SCRIPT && !isGone(result)) return result;
         await this.upload(session);
         return this.answered(session, command, options);
     }
@@ -189,6 +189,9 @@ export class Router implements Host {
         });
     }
 }
+
+/** Taken away between being seen and being run: by another stack, with its last object. */
+const isGone = ({ code, stdout, stderr }: ExecResult): boolean => code !== 0 && stdout.length === 0 && stderr.includes(PATH) && stderr.includes("No such file");
 
 /** As long as the router waits for it, there is hope. */
 function withoutErrorLimit(endpoint: Endpoint): Endpoint {

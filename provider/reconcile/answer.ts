@@ -46,6 +46,7 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
         router,
         facts: Object.fromEntries(facts),
         generation: Number(facts.find(([key]) => key === "generation")?.[1] ?? 0),
+        turn: facts.find(([key]) => key === "turn")?.[1] ?? "none",
         managers,
         ipv6: facts.some(([key, value]) => key === "ipv6" && value === "yes"),
         objects: reader.parse("objects", parseObjects),

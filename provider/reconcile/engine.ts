@@ -161,7 +161,7 @@ function heldByOthers(id: ObjectId, snapshot: Snapshot): Set<string> {
 
 function transaction(desired: DesiredObject, manifest: Manifest, steps: Step[], snapshot: Snapshot): Omit<Transaction, "faults"> {
     const { lines, files } = requestsFor(resolveAll(desired.artifacts, snapshot));
-    return { id: desired.id, owner: desired.owner, manifest, steps, generation: snapshot.generation, requests: lines, files, remove: false, checks: desired.checks ?? [] };
+    return { id: desired.id, owner: desired.owner, manifest, steps, generation: snapshot.generation, turn: snapshot.turn, requests: lines, files, remove: false, checks: desired.checks ?? [] };
 }
 
 /** What was asked for must be what is there. */

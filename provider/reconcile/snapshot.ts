@@ -65,7 +65,10 @@ export interface LegacyFilter {
 export interface Snapshot {
     router: string;
     facts: Record<string, string>;
+    /** How many transactions it has kept. */
     generation: number;
+    /** The last transaction that began or ended: what is observed is planned for no other. */
+    turn: string;
     managers: string[];
     /** Whether its kernel has IPv6: not one that was started with `ipv6.disable=1`. */
     ipv6: boolean;

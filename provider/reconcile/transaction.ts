@@ -15,8 +15,9 @@ export interface Transaction {
     /** What the object is after it; where the object goes, what it was. */
     manifest: Manifest;
     steps: readonly Step[];
-    /** The state that the plan was made for: the router refuses where another transaction came in between. */
     generation: number;
+    /** What the plan was made for: the router refuses where another transaction came in between. */
+    turn: string;
     requests: readonly Request[];
     files: Files;
     remove: boolean;
@@ -66,8 +67,8 @@ function parsed(host: Host, sections: readonly Section[]): Snapshot | NviError {
 }
 
 function pack(host: Host, transaction: Transaction): Files {
-    const { id, owner, generation, remove } = transaction;
-    const meta = { object: objectKey(id), generation, remove: remove ? 1 : 0, wait: lockWait(), confirm: host.confirmTimeout, owner: oneLine(owner) };
+    const { id, owner, generation, turn, remove } = transaction;
+    const meta = { object: objectKey(id), generation, turn, remove: remove ? 1 : 0, wait: lockWait(), confirm: host.confirmTimeout, owner: oneLine(owner) };
     return {
         ...transaction.files,
         ...Object.assign({}, ...transaction.steps.map((step) => step.files ?? {})),

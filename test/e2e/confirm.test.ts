@@ -5,7 +5,7 @@ import { ensure, read, remove, renderedOf } from "../../provider/reconcile/engin
 import type { Rule } from "../../provider/syntax/artifact";
 import { diffDumps, Lab, office as topology, probe, until } from "../lab";
 import { abandon, coreRouter, officeObject } from "./core";
-import { withoutHousekeeping } from "./drift-core";
+import { desiredOf, withoutHousekeeping } from "./drift-core";
 
 /*
  * A change that nobody confirms is undone by the router itself. The core is driven directly, with a confirmTimeout of 2 s.
@@ -60,6 +60,31 @@ describe("a change that is confirmed", () => {
 
     it("goes away confirmed, and with it all of ours", async () => {
         await remove(router(), moved);
+        await quiet();
+        await asBefore();
+    });
+});
+
+describe("a dozen stacks at once", () => {
+    /** More than the router keeps records of, once they have ended. */
+    const objects = Array.from({ length: 12 }, (_, i) => desiredOf("ingress-mark", { name: `stack${i}`, nics: ["lan0"] }, `organization/many/stack${i}/mark`));
+
+    it("each gets its turn, and what waits for it is not taken for what has ended", async () => {
+        await Promise.all(objects.map(async (object) => await ensure(router({ confirmTimeout: 30 }), object)));
+        for (const object of objects) expect((await read(router(), object)).rendered).toEqual(renderedOf(object));
+        await Promise.all(objects.map(async (object) => await remove(router({ confirmTimeout: 30 }), object)));
+        await quiet();
+        await asBefore();
+    });
+
+    it("one that comes as the last object of another goes finds what it needs", async () => {
+        const [one, other] = objects as [DesiredObject, DesiredObject];
+        await ensure(router(), one);
+        for (const [going, coming] of Array.from({ length: 4 }, () => [[one, other], [other, one]] as const).flat()) {
+            await Promise.all([remove(router({ confirmTimeout: 30 }), going), ensure(router({ confirmTimeout: 30 }), coming), remove(router(), objects[2]!)]);
+            expect((await read(router(), coming)).rendered).toEqual(renderedOf(coming));
+        }
+        await remove(router(), one);
         await quiet();
         await asBefore();
     });

@@ -53,7 +53,7 @@ export const NVIS: DesiredObject[] = ["nvi0", "nvi1"].map((name, i) => desiredOf
 export const generation = async ({ sh }: Bench): Promise<string> => (await sh("cat /etc/nvi/generation 2>/dev/null || echo none")).trim();
 
 /** What the provider keeps for as long as any object is there, and changes with every transaction. */
-const HOUSEKEEPING = /^[-+] files: (?:file|directory) (?:\/run\/nvi\/(?:tx\b|lock\.owner )|\/etc\/nvi\/generation )/;
+const HOUSEKEEPING = /^[-+] files: (?:file|directory) (?:\/run\/nvi\/(?:tx\b|lock\.owner |turn )|\/etc\/nvi\/generation )/;
 
 export const withoutHousekeeping = (lines: readonly string[]): string[] => lines.filter((line) => !HOUSEKEEPING.test(line));
 

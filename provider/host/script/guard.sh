@@ -19,19 +19,32 @@ guard() {
 	sleep 0.05 || sleep 1 || return
 	clock && : >"$tx/armed" || return
 	# Asked again and again it would cost a slow router the time of the worker. A guard that is killed leaves nothing behind that seems to be one.
-	until flock -s "$tx/alive" true 7>&- 9>&-; do nap; done
+	until flock -s "$tx/alive" true 7>&- 9>&-; do
+		[ -d "$tx" ] || exit
+		nap
+	done
 	if [ "$(head -n 1 "$tx/result" 2>/dev/null)" = '@ applied 0 0 0' ]; then await_confirmation; else verdict=incomplete; fi
-	end_transaction "$verdict" >"$tx/outcome.new" && mv "$tx/outcome.new" "$tx/outcome"
-	# Those before have been fetched, or will never be.
-	ls -t "$RUN/tx" | tail -n +9 | while read -r old; do rm -rf "${RUN:?}/tx/$old"; done
+	end_transaction "$verdict" >"$tx/outcome.new"
+	next_turn "${tx##*/}-ended" 2>>"$tx/guard.log"
+	mv "$tx/outcome.new" "$tx/outcome"
+	# Those before have been fetched, or will never be; but some may be waiting for the lock. Whoever has set the clock back
+	# has made this one the oldest.
+	ls -t "$RUN/tx" | tail -n +9 | while read -r old; do [ "$old" = "${tx##*/}" ] || is_locked "$RUN/tx/$old/alive" || rm -rf "${RUN:?}/tx/$old"; done
 }
 
 # Where no confirmation is asked for, whoever made the change still looks at it, and may want it undone.
 await_confirmation() {
 	seconds=$confirm
 	clock
-	[ -e "$tx/deadline" ] || echo $((now + (seconds > 0 ? seconds : 60))) >"$tx/deadline"
-	read -r deadline <"$tx/deadline"
+	# Of a guard before, as long as there was room to write it.
+	deadline=
+	[ ! -e "$tx/deadline" ] || read -r deadline <"$tx/deadline"
+	case $deadline in
+	'' | *[!0-9]*)
+		deadline=$((now + (seconds > 0 ? seconds : 60)))
+		echo $deadline >"$tx/deadline"
+		;;
+	esac
 	held "$owner, whose change waits for its confirmation, since $(date)"
 	until [ -e "$tx/confirm" ] || [ -e "$tx/abort" ] || [ "$now" -ge "$deadline" ]; do
 		nap
@@ -109,5 +122,5 @@ recover_object() {
 	) >/dev/null
 	[ ! -e "$folder/pending" ] || return
 	recovered=1
-	if [ -d "$ETC" ]; then next_generation "$(cat "$ETC/generation" 2>/dev/null || echo 0)"; fi
+	next_turn "$id-recovered"
 }

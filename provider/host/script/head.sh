@@ -83,10 +83,12 @@ limited() { # SECONDS COMMAND...
 }
 
 new_work() {
-	mkdir -p "$RUN" && work=$(mktemp -d "$RUN/work.XXXXXX") || {
+	mkdir -p "$RUN" && work=$(mktemp -d "$RUN/work.XXXXXX") && : >"$work/alive" || {
 		say storage 1 "cannot write to $RUN"
 		end
 	}
+	exec 8>>"$work/alive"
+	flock 8
 	trap 'rm -rf "$work"' EXIT
 	trap 'exit 1' HUP INT TERM PIPE
 }

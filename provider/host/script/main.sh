@@ -45,9 +45,9 @@ result) result "$1" ;;
 restore) restore "$@" ;;
 nic) nic "${1:-}" ;;
 clean)
-	if [ ! -d "$ETC/objects" ]; then
-		leave_if_last
-		rm -rf "$RUN"
+	if lock 20 cleaning; then
+		recover
+		[ -d "$ETC/objects" ] || { leave_if_last && leave_run; }
 	fi
 	end
 	;;

@@ -14,6 +14,7 @@ facts() {
 	printf 'ipv6\t%s\n' "$(yes_if has_ipv6)"
 	printf 'init\t%s\n' "$(init)"
 	printf 'generation\t%s\n' "$(cat "$ETC/generation" 2>/dev/null || echo 0)"
+	printf 'turn\t%s\n' "$(turn)"
 	printf 'installed\t%s\n' "$([ -d "$ETC" ] && echo yes || echo no)"
 	for unit in systemd-networkd NetworkManager firewalld ufw docker; do
 		is_running "$unit" && printf 'manager\t%s\n' "$unit"

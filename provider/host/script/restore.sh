@@ -48,7 +48,9 @@ restore() { # early|late [detached]
 	sort -s -t "$TAB" -k1,1n -k2,2n -k3,3 "$work/steps" >"$work/sorted" || return
 	waiting=0
 	failed=0
+	changed=
 	batch=-
+	queued=0
 	# After a failure too: a stage that is not whole passes nothing, but one that is not there lets packets go untranslated.
 	while IFS="$TAB" read -r _ _ next object when words; do
 		has_ipv6 || case $words in *"$TAB-6$TAB"* | *net/ipv6/* | "ip$TAB"[an]*:*) continue ;; esac
@@ -63,15 +65,21 @@ restore() { # early|late [detached]
 		*) printf '%s\n' "${words#ip?-??}" >>"$work/batch" ;;
 		esac
 		printf '%s\t%s\t%s\n' "$object" "$when" "$words" >>"$work/batched"
+		queued=$((queued + 1))
 	done <"$work/sorted"
 	restore_batch
+	# Whoever has looked before has seen less.
+	[ ! "$changed" ] || next_turn "$now-$$-restored"
 	echo "nvi: restored; $failed commands failed, $waiting wait for a NIC"
 	[ $failed = 0 ]
 }
 
 restore_one() { # OBJECT WHEN WORDS
 	tx=$work/$1
-	run_words "$3" >"$work/out" 2>"$work/err" && return
+	run_words "$3" >"$work/out" 2>"$work/err" && {
+		case $3 in ip"$TAB"*) changed=yes ;; esac
+		return
+	}
 	said=
 	for file in "$work/err" "$work/out"; do
 		while IFS= read -r line; do said="$said $line"; done <"$file"
@@ -98,7 +106,8 @@ not_restored() { # OBJECT WHEN WORDS WHY
 restore_batch() {
 	[ -s "$work/batch" ] || return 0
 	# shellcheck disable=SC2086 # a command and its flag
-	bounded $batch -force -batch "$work/batch" >"$work/out" 2>"$work/err" || batch_failures $?
+	if bounded $batch -force -batch "$work/batch" >"$work/out" 2>"$work/err"; then changed=yes; else batch_failures $?; fi
+	queued=0
 	: >"$work/batch"
 	: >"$work/batched"
 }
@@ -117,6 +126,7 @@ batch_failures() { # STATUS
 	esac
 	said=
 	number=0
+	refused=0
 	while IFS= read -r line; do
 		case $line in
 		'Command failed '*)
@@ -125,9 +135,11 @@ batch_failures() { # STATUS
 				number=$((number + 1))
 			done
 			not_restored "$one" "$since" "$what" "$said"
+			refused=$((refused + 1))
 			said=
 			;;
 		*) said="$said $line" ;;
 		esac
 	done <"$work/err" 5<"$work/batched"
+	[ $refused = $queued ] || changed=yes
 }

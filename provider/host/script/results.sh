@@ -2,19 +2,19 @@
 
 apply() { # TX SHA256
 	tx=$RUN/tx/$1
-	mkdir -p "$tx" || {
+	mkdir -p "$tx" && : >"$tx/alive" || {
 		say storage 1 "cannot write to $RUN"
 		end
 	}
+	# Locked for as long as it arrives, and as the worker, or a command of it, is there.
+	exec 8>>"$tx/alive"
+	flock 8
 	receive "$2" "$tx"
 	reserve 2>"$tx/err" && : >"$tx/begin" || {
 		no_room "$RUN"
 		rm -rf "$tx"
 		end
 	}
-	# Locked for as long as the worker, or a command of it, is there.
-	exec 8>>"$tx/alive"
-	flock 8
 	# Detached from the channel: when the connection goes, the transaction goes on.
 	setsid /bin/sh "$0" _apart "$1" </dev/null >"$tx/log" 2>&1 &
 	exec 8>&-
@@ -33,8 +33,8 @@ result() { # TX [wait]
 
 # Whether anybody still listens or not.
 leave() {
-	# The last to leave takes everything along.
-	[ -d "$ETC" ] || [ ! -e "$tx/outcome" ] || rm -rf "$RUN"
+	# The last to leave takes everything along; who is in the middle of something will be the last.
+	[ -d "$ETC" ] || [ ! -e "$tx/outcome" ] || ! lock 2 leaving || leave_run
 	exit 0
 }
 

@@ -41,6 +41,7 @@ run_steps() {
 		step*)
 			step=$((step + 1))
 			label=$words
+			begun=
 			# Before anything of it is done: what cannot be undone for want of space is not begun.
 			echo $step >>"$tx/journal" || {
 				no_room "$RUN"
@@ -50,14 +51,26 @@ run_steps() {
 		do*)
 			run_words "$words" >"$tx/out" 2>"$tx/err" || {
 				status=$?
+				# Nor is undoing it: that would take away what stood in its way.
+				[ "$begun" ] || ! is_refusal $status "$words" || echo $((step - 1)) >>"$tx/journal"
 				say failed-step "$status" "$label"
 				say failed-command "$status" "$words"
 				say_file failed-output "$status" "$tx/out" "$tx/err"
 				return 1
 			}
+			begun=yes
 			;;
 		esac
 	done <"$tx/steps"
+}
+
+# A command that is one change of the kernel's, and whose tool has come to its end with an error, has done nothing.
+is_refusal() { # STATUS WORDS
+	[ "$1" -lt 124 ] || return
+	case $2 in
+	ip"$TAB"* | nft"$TAB"* | put* | set"$TAB"*) ;;
+	*) return 1 ;;
+	esac
 }
 
 # What the steps that have begun say to undo them, the latest first.
@@ -73,12 +86,11 @@ plan_undo() {
 # Each line goes when it is done, so that a guard that was killed can be followed by another.
 undo_steps() {
 	[ -e "$tx/undo" ] || { plan_undo >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo"; } || return
-	undone=0
 	while IFS= read -r words <"$tx/undo"; do
-		undo_command "$words" || undone=1
+		undo_command "$words" || : >"$tx/unfinished"
 		tail -n +2 "$tx/undo" >"$tx/undo.new" && mv "$tx/undo.new" "$tx/undo" || return
 	done
-	return $undone
+	[ ! -e "$tx/unfinished" ]
 }
 
 # A step may have been cut off before it did anything, and a line be tried a second time: what isn't there needs not go, and

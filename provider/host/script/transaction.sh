@@ -22,6 +22,7 @@ read_meta() {
 		case $line in
 		'object '*) object=$value ;;
 		'generation '*) generation=$value ;;
+		'turn '*) planned=$value ;;
 		'remove '*) remove=$value ;;
 		'wait '*) lock_wait=$value ;;
 		'confirm '*) confirm=$value ;;
@@ -56,6 +57,15 @@ lock() { # SECONDS [OWNER]
 
 held() { printf '%s\n' "$1" >"$RUN/lock.owner"; }
 
+# Whose turn it was last, and whether it is over. Whatever is planned from an observation is planned for one turn: what another
+# transaction begins, ends or undoes, and what comes back with a NIC, is another one. A number would not do: where nothing of ours is left it is
+# forgotten, and where all is undone it would be the same as before.
+turn() { cat "$RUN/turn" 2>/dev/null || echo none; }
+
+next_turn() { # WORD
+	if ! echo "$1" >"$RUN/turn.new" || ! mv "$RUN/turn.new" "$RUN/turn"; then rm -f "$RUN/turn" && return 1; fi
+}
+
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
 install_pending() {
@@ -73,7 +83,7 @@ drop_pending() {
 	leave_if_last
 }
 
-# With the last object goes all that is ours.
+# With the last object goes all that is ours. Only for who holds the lock.
 leave_if_last() {
 	rmdir "$ETC/objects" 2>/dev/null
 	[ ! -d "$ETC/objects" ] || return 0
@@ -81,8 +91,24 @@ leave_if_last() {
 	rm -rf "$ETC"
 }
 
+# The rest of what is ours, for who holds the lock. A transaction that is arriving, or waits for the lock, has its files there,
+# and so has whoever looks at the router.
+leave_run() {
+	[ ! -d "$ETC" ] || return 0
+	for other in "$RUN"/tx/*/alive; do
+		! is_locked "$other" || return 0
+	done
+	for path in "$RUN"/*; do
+		is_locked "$path/alive" || rm -rf "$path"
+	done
+	rmdir "$RUN" 2>/dev/null
+	return 0
+}
+
 # A guard that was killed in its middle leaves it to the next, from the start.
 commit() {
+	# The last removal took it all along, and what comes after it was cut off.
+	[ "$remove" = 0 ] || [ -d "$ETC" ] || return 0
 	# All that takes space comes first: from the first rename on there is no way back.
 	cmp -s "$0" "$ETC/nvi" || cp "$0" "$ETC/nvi.new" || return
 	stage_generation "$generation" || return
@@ -103,10 +129,6 @@ stage_generation() { # GENERATION
 	echo $(($1 + 1)) >"$ETC/generation.new"
 }
 
-next_generation() { # GENERATION
-	stage_generation "$1" && mv "$ETC/generation.new" "$ETC/generation"
-}
-
 transaction() {
 	read_meta || return
 	lock "$lock_wait" || {
@@ -119,8 +141,8 @@ transaction() {
 		say stale 1 ''
 		return
 	fi
-	current=$(cat "$ETC/generation" 2>/dev/null || echo 0)
-	if [ "$current" != "$generation" ]; then
+	current=$(turn)
+	if [ "$current" != "$planned" ]; then
 		say stale 1 "$current"
 		return
 	fi
@@ -134,6 +156,10 @@ transaction() {
 			return
 		}
 	done
+	next_turn "${tx##*/}-begun" 2>"$tx/err" || {
+		no_room "$RUN"
+		return
+	}
 	install_pending 2>"$tx/err" || {
 		no_room "$ETC"
 		drop_pending

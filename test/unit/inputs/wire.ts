@@ -40,7 +40,7 @@ function examineNft(text: string): void {
 
 function examineMeta(text: string): void {
     const lines = linesOf(text);
-    holds(lines.map((line) => line.split(" ")[0]).join() === "object,generation,remove,wait,confirm,owner", "meta", text);
+    holds(lines.map((line) => line.split(" ")[0]).join() === "object,generation,turn,remove,wait,confirm,owner", "meta", text);
     for (const line of lines) holds(/^[\x20-\x7e]*$/.test(line), "a line of meta", line);
     for (const line of lines.slice(0, -1)) holds(line.split(" ").length === 2 && line.split(" ").every((word) => WORD.test(word)), "a line of meta", line);
 }

@@ -75,7 +75,7 @@ class Recorder implements Host {
     applied: Files = {};
 
     call(): Promise<Section[]> {
-        const facts = ["kernel\t6.1.0", "ipv6\tyes", "generation\t0", ...["nft", "ip", "unshare", "flock", "sha256sum", "mktemp", "head", "tail"].map((tool) => `tool ${tool}\t/bin/${tool}`)];
+        const facts = ["kernel\t6.1.0", "ipv6\tyes", "generation\t0", "turn\tnone", ...["nft", "ip", "unshare", "flock", "sha256sum", "mktemp", "head", "tail"].map((tool) => `tool ${tool}\t/bin/${tool}`)];
         const stdout: Record<string, string> = { facts: facts.join("\n"), links: "[]", addresses: "[]", rules4: "[]", rules6: "[]", ra: "[]", neighbours: "[]", boot: "none" };
         return Promise.resolve(["facts", "objects", "links", "addresses", "rules4", "rules6", "ra", "neighbours", "sysctls", "settings", "module", "boot", "networkd", "tables"].map((name) => ({ name, exit: 0, stdout: stdout[name] ?? "", stderr: "" })));
     }
@@ -94,7 +94,7 @@ describe("a hostile owner, which is made of the resource's name,", () => {
         // The answer has no result, so that nothing more is asked.
         await expect(ensure(host, { ...resourceOf("route-table").render(inputs as never), id: { kind: "route-table", name: "inwards" }, owner })).rejects.toThrow("has no result");
         const { meta = "", manifest = "", steps = "" } = host.applied;
-        expect(meta.trimEnd().split("\n").map((line) => line.split(" ")[0]), meta).toEqual(["object", "generation", "remove", "wait", "confirm", "owner"]);
+        expect(meta.trimEnd().split("\n").map((line) => line.split(" ")[0]), meta).toEqual(["object", "generation", "turn", "remove", "wait", "confirm", "owner"]);
         expect(meta).toMatch(/^[\x20-\x7e\n]*$/);
         const [json = "", ...restoration] = manifest.split("\n");
         expect(json).not.toMatch(/\t/);
