@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Router } from "../../provider/host/router";
 import type { PathCheck } from "../../provider/model/path-check";
 import type { DesiredObject } from "../../provider/reconcile/desired";
 import { ensure, read, remove, renderedOf } from "../../provider/reconcile/engine";
@@ -211,6 +212,50 @@ describe("an update that is not confirmed", () => {
         }
         await unchanged();
     });
+
+    it.each<[string, (host: Router) => Promise<unknown>]>([
+        ["the version before it", async (host) => await ensure(host, office, { known: true })],
+        ["its end, in favour of the version before it", async (host) => {
+            await remove(host, office);
+            await ensure(host, office);
+        }],
+    ])("is no ground for what was planned on it: %s", async (_, change) => {
+        await abandon(router(), moved);
+        // It looks now, and waits until what it has seen is undone.
+        await change(router({ confirmTimeout: 30 }));
+        expect((await read(router(), office)).rendered).toEqual(renderedOf(office));
+        await quiet();
+        expect(withoutHousekeeping(diffDumps(applied, await lab.dump())).filter((line) => !/^~|manifest|^. files: file \/etc\/nvi\/generation/.test(line))).toEqual([]);
+    });
+});
+
+describe("what stands in the way only when a change is carried out", () => {
+    it("is not taken away when the change is undone", async () => {
+        const host = router();
+        const apply = host.apply.bind(host);
+        host.apply = async (files) => {
+            await lab.router.sh("ip link add nvi0 type bridge");
+            return await apply(files);
+        };
+        expect(await failure(ensure(host, office))).toMatchObject({ kind: "tool", message: expect.stringMatching(/File exists/) as string });
+        expect((await lab.router.sh("ip -d -o link show nvi0")).stdout).toMatch(/ bridge /);
+        await lab.router.sh("ip link del nvi0");
+        await quiet();
+        await asBefore();
+    });
+});
+
+it("what a check leaves running holds nothing up", async () => {
+    const left: PathCheck = { kind: "command", command: "sleep 77 >/dev/null 2>&1 & exit 0", within: 5 };
+    const since = performance.now();
+    await ensure(router(), { ...office, checks: [left] });
+    expect(performance.now() - since).toBeLessThan(30_000);
+    expect(await failure(ensure(router(), { ...moved, checks: [left, { kind: "command", command: "exit 1", within: 0 }] }))).toMatchObject({ kind: "rolled-back" });
+    expect((await read(router(), office)).rendered).toEqual(renderedOf(office));
+    await lab.router.sh("pkill -fx 'sleep 77'");
+    await remove(router(), office);
+    await quiet();
+    await asBefore();
 });
 
 it("a clock that jumps is none of its business", async () => {
