@@ -4,7 +4,8 @@ import { stack, type Stack } from "./pulumi";
 /** What does the NVI's work in these tests; the module needs an emulated router, whose kernel can load it. */
 const { NVI_TEST_BACKEND: backend = "rules", NVI_TEST_MODULES: prebuilt } = process.env;
 
-const chosen = backend === "rules" ? {} : { backend, ...(prebuilt === undefined ? {} : { prebuilt: JSON.parse(prebuilt) as Record<string, string> }) };
+/** What says so in inputs. */
+export const chosen = backend === "rules" ? {} : { backend, ...(prebuilt === undefined ? {} : { prebuilt: JSON.parse(prebuilt) as Record<string, string> }) };
 
 /** Where packets come back from the office's NVI. */
 export const farEnd = backend === "module" ? "nvi0" : "nvi0p";

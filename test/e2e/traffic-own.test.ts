@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ping, probe, type LabNode, type ProbeTarget } from "../lab";
+import { patience } from "../lab/patience";
 import { setup, type Setup } from "./office";
 import { families } from "./traffic";
 
@@ -81,7 +82,7 @@ const linkLocal = () => collect(([["router", "lan0", "client", "eth0"], ["router
 
 /** Everybody who answers a ping of a group or broadcast address; a second one answers as a duplicate. */
 async function everybody(from: LabNode, to: string, options: string[] = []): Promise<string[]> {
-    const { stdout } = await from.observe(["ping", "-n", "-c", "2", "-i", "0.3", "-W", "1", ...options, to], { allowFailure: true });
+    const { stdout } = await from.observe(["ping", "-n", "-c", "2", "-i", "0.3", "-W", `${patience}`, ...options, to], { allowFailure: true });
     return [...new Set([...stdout.matchAll(/bytes from (\S+?)(?:%\S+)?:? icmp_seq/g)].map((match) => match[1]!))].sort();
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ping, probe, probeMany, seen, type LabNode } from "../lab";
-import { farEnd, officeInputs, officeProgram, setup, type Setup } from "./office";
+import { chosen, farEnd, officeInputs, officeProgram, setup, type Setup } from "./office";
 import { counted, drift, families, onUplinks, sources, tally, unspoofed, withTable, type FamilyWords } from "./traffic";
 
 /** Addresses beyond the office's own, and what translates them. */
@@ -37,7 +37,7 @@ function translations(words: FamilyWords): object[] {
 
 /** isp1 has whatever address its NIC has. */
 const { isp1: { addresses: _, ...isp1 }, isp2 } = officeInputs.uplinks;
-const inputs = { inside: ["lan0"], markSource: "connection", uplinks: { isp1, isp2 }, translations: families.flatMap(translations) };
+const inputs = { ...chosen, inside: ["lan0"], markSource: "connection", uplinks: { isp1, isp2 }, translations: families.flatMap(translations) };
 
 let office: Setup;
 beforeAll(async () => {
