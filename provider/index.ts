@@ -14,6 +14,6 @@ export const check = (kind: Kind, _olds: Bag, news: Bag) => (kind === "router" ?
 export const diff = (kind: Kind, _id: string, olds: Bag, news: Bag) => (kind === "router" ? router.diff(olds, news) : adapter.diff(kind, olds, news));
 export const create = (kind: Kind, inputs: Bag) => (kind === "router" ? router.create(inputs) : adapter.create(kind, inputs));
 export const read = (kind: Kind, id: string, outs: Bag) => (kind === "router" ? router.readRouter(id, outs) : adapter.readResource(kind, id, outs));
-export const update = (kind: Kind, _id: string, _olds: Bag, news: Bag) => (kind === "router" ? router.update(news) : adapter.update(kind, news));
+export const update = (kind: Kind, id: string, olds: Bag, news: Bag) => (kind === "router" ? router.update(news) : adapter.update(kind, id, olds, news));
 const destroy = async (kind: Kind, _id: string, outs: Bag) => (kind === "router" ? undefined : adapter.destroy(kind, outs));
 export { destroy as delete };

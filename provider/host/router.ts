@@ -14,7 +14,7 @@ const NO_SCRIPT = 97;
 
 /** What a transaction may take: a tool is ended after 60 s, apt (twice) and DKMS after 600 s each; and what waiting for the lock may. */
 const APPLY_TIMEOUT_MS = 2_100_000;
-/** How long the result of a transaction is asked for after its connection was lost; what waits for its confirmation is undone by then. */
+/** How long the result of a transaction is asked for where the router says nothing; what waits for its confirmation is undone by then. */
 const RESULT_DEADLINE_MS = 120_000;
 const RESULT_PAUSE_MS = 500;
 /** What ending a transaction may take: undoing it has as many commands as doing it. */
@@ -67,10 +67,9 @@ export class Router implements Host {
 
     /** Over a connection of its own, from the first packet: one that stands may be let through where no new one is. */
     private async confirmAnew(id: string): Promise<Section[] | undefined> {
-        const dialTimeout = Math.min(this.endpoint.dialTimeout ?? Infinity, this.confirmTimeout);
-        const session = await connect({ ...withoutErrorLimit(this.endpoint), dialTimeout });
+        const session = await connect({ ...withoutErrorLimit(this.endpoint), dialTimeout: this.confirmTimeout });
         try {
-            return this.sections("confirm", await this.answered(session, `exec ${RUN} confirm ${id}`, { operation: "confirm", shown: `${RUN} confirm ${id}`, timeoutMs: DECISION_TIMEOUT_MS }));
+            return this.decided(this.sections("confirm", await this.answered(session, `exec ${RUN} confirm ${id}`, { operation: "confirm", shown: `${RUN} confirm ${id}`, timeoutMs: DECISION_TIMEOUT_MS })));
         } finally {
             session.close();
         }
@@ -78,7 +77,7 @@ export class Router implements Host {
 
     private decide(verb: "confirm" | "abort", id: string): Promise<Section[]> {
         const ended = (names: ReadonlySet<string>) => names.has("committed") || !names.has("applied");
-        return this.orFetched(id, async () => this.sections(verb, await this.run([verb, id], undefined, DECISION_TIMEOUT_MS)), ended);
+        return this.orFetched(id, async () => this.decided(this.sections(verb, await this.run([verb, id], undefined, DECISION_TIMEOUT_MS))), ended);
     }
 
     private async orFetched(id: string, attempt: () => Promise<Section[]>, ended?: (names: ReadonlySet<string>) => boolean): Promise<Section[]> {
@@ -96,16 +95,20 @@ export class Router implements Host {
 
     /** Tells what became of a transaction that goes on without us, however long the router can't be reached meanwhile. */
     private async fetchResult(id: string, lost: NviError, ended: (names: ReadonlySet<string>) => boolean = () => true): Promise<Section[]> {
-        const deadline = new Deadline(RESULT_DEADLINE_MS / 1000 + this.confirmTimeout);
-        while (deadline.leftMs > 0) {
+        const patience = () => new Deadline(RESULT_DEADLINE_MS / 1000 + this.confirmTimeout);
+        const end = new Deadline(APPLY_TIMEOUT_MS / 1000);
+        let running = false;
+        for (let deadline = patience(); deadline.leftMs > 0 && end.leftMs > 0; ) {
             const sections = await this.ask(id);
+            running = sections.some((section) => section.name === "running");
+            if (running) deadline = patience();
             const names = new Set(sections.map((section) => section.name));
             // It never began: the upload was cut. Nothing has changed.
             if (names.has("unknown-transaction")) throw lost;
             if (sections.length > 0 && !names.has("running") && ended(names)) return this.settled(sections);
             await new Promise((resolve) => setTimeout(resolve, RESULT_PAUSE_MS));
         }
-        throw lost;
+        throw running ? new NviError({ ...lost, reason: `${lost.reason}; its transaction still runs on the router, and is undone at its end`, cure: "wait for that, and run `pulumi up` again" }) : lost;
     }
 
     /** Nothing where no answer is to be had at the moment. */
@@ -125,6 +128,15 @@ export class Router implements Host {
         throw new NviError({
             kind: "died", operation: "apply", subject: this.label, reason: "the transaction was ended on the router, without a result: it may have been applied in part",
             output: died.stdout, cure: "run `pulumi refresh` to see what is there, and `pulumi up` to complete it",
+        });
+    }
+
+    /** What has no transaction to decide on any more. */
+    private decided(sections: Section[]): Section[] {
+        if (!sections.some((section) => section.name === "unknown-transaction")) return this.settled(sections);
+        throw new NviError({
+            kind: "died", operation: "confirm", subject: this.label, reason: "the router knows nothing of the transaction any more: it was restarted meanwhile, or its /run was emptied",
+            cure: "a restart brings back what was confirmed before: run `pulumi refresh` to see what is there, and `pulumi up`",
         });
     }
 

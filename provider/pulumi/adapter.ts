@@ -85,21 +85,25 @@ function sameByDefault(kind: ResourceKind, key: string, olds: Bag, news: Bag): b
 }
 
 export async function create(kind: ResourceKind, inputs: Bag): Promise<{ id: string; outs: Bag }> {
-    const desired = desiredOf(kind, inputs);
-    const id = idOf(desired, inputs);
+    let id = "";
     try {
+        const desired = desiredOf(kind, inputs);
+        id = idOf(desired, inputs);
         const observed = await inTurn(inputs, (host) => ensure(host, desired));
         return { id, outs: outputs(inputs, observed) };
     } catch (error) {
-        throw failed(error, mayHaveChanged(error) ? { id, properties: { ...inputs, rendered: {} } } : undefined);
+        throw failed(error, id !== "" && mayHaveChanged(error) ? { id, properties: { ...inputs, rendered: {} } } : undefined);
     }
 }
 
-export async function update(kind: ResourceKind, inputs: Bag): Promise<{ outs: Bag }> {
+export async function update(kind: ResourceKind, id: string, olds: Bag, inputs: Bag): Promise<{ outs: Bag }> {
     try {
-        return { outs: outputs(inputs, await inTurn(inputs, (host) => ensure(host, desiredOf(kind, inputs), { known: true }))) };
+        // Stacks, projects and resources are renamed: what was ours under another name is ours.
+        const formerOwner = typeof olds.owner === "string" ? olds.owner : undefined;
+        return { outs: outputs(inputs, await inTurn(inputs, (host) => ensure(host, { ...desiredOf(kind, inputs), formerOwner }, { known: true }))) };
     } catch (error) {
-        throw failed(error);
+        // Nothing that is known of it is what the next `up` would have to compare with.
+        throw failed(error, mayHaveChanged(error) ? { id, properties: { ...inputs, rendered: {} } } : undefined);
     }
 }
 

@@ -3,7 +3,7 @@ import { canonicalPrefix } from "../model/address";
 import { NviError } from "../model/errors";
 import { parseRoutes, parseRules, type ObservedRoute } from "../syntax/iproute";
 import { parseTable, type ListedTable } from "../syntax/nft";
-import { kindOf } from "./kinds";
+import { isKnown, kindOf } from "./kinds";
 import { parseNetworkd } from "./networkd";
 import type { Manifest, StoredObject } from "./objects";
 import type { ForeignTable, LegacyFilter, ModuleFacts, ObservedAddress, ObservedLink, ObservedNeighbour, Snapshot } from "./snapshot";
@@ -229,7 +229,9 @@ function parseManifest(text: string): Manifest {
     const { artifacts, owner, object, saved } = (JSON.parse(text) ?? {}) as Partial<Manifest>;
     const isWhole = typeof owner === "string" && typeof object === "string" && typeof saved === "object" && saved !== null && Array.isArray(artifacts) && artifacts.every((one: unknown) => typeof (one as Json | null)?.kind === "string");
     if (!isWhole) throw new Error("an object's manifest is none");
-    return JSON.parse(text) as Manifest;
+    const manifest = JSON.parse(text) as Manifest;
+    if (manifest.version !== 1 || !artifacts.every(isKnown)) throw new Error(`${object} of ${owner} was made by a newer pulumi-nvi than this one, which has to be updated`);
+    return manifest;
 }
 
 /** A transaction that didn't end may have made any part of what it was to make: all of that is the object's too. */

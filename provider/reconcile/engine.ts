@@ -79,8 +79,9 @@ export function ensure(host: Host, desired: DesiredObject, { known = false } = {
         const steps = plan(artifacts, previous, { ...context, snapshot: loss.snapshot }, loss);
         const manifest: Manifest = { version: 1, object: objectKey(desired.id), owner: desired.owner, artifacts, nics: knownNics(desired, own, snapshot), saved: keepSaved(artifacts, saved), since: own?.manifest.since ?? snapshot.generation };
         if (steps.length === 0 && own && !own.pending && JSON.stringify(own.manifest) === JSON.stringify(manifest)) return observedIn(desired, snapshot);
-        const faults = (after: Snapshot) => differences(desired, after);
-        return observedIn(desired, await applyTransaction(host, { ...transaction(desired, manifest, steps, snapshot), faults }));
+        const gone = without(previous, artifacts);
+        const faults = (after: Snapshot) => [...differences(desired, after), ...remains(gone, context.held, after, (found, entry) => found === entry)];
+        return observedIn(desired, await applyTransaction(host, { ...transaction(desired, [...artifacts, ...gone], manifest, steps, snapshot), faults }));
     });
 }
 
@@ -97,8 +98,8 @@ export function remove(host: Host, desired: DesiredObject): Promise<void> {
         const steps = plan([], going, context);
         // What may still be there, should the removal be cut short.
         const manifest = own?.manifest ?? { version: 1 as const, object: objectKey(desired.id), owner: desired.owner, artifacts: previous, nics: [], saved: {} };
-        const faults = (after: Snapshot) => remains(going, context.held, after);
-        if (own || steps.length > 0) await applyTransaction(host, { ...transaction(desired, manifest, steps, snapshot), remove: true, faults });
+        const faults = (after: Snapshot) => remains(going, context.held, after, (found) => found !== undefined && !isWaiting(found));
+        if (own || steps.length > 0) await applyTransaction(host, { ...transaction(desired, going, manifest, steps, snapshot), remove: true, faults });
         else await host.call("clean");
     });
 }
@@ -123,13 +124,18 @@ function unclaimed(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact
 
 /** Creation upwards through the phases, then removal downwards: what is new works before what is old goes. */
 function plan(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext, loss: Pick<Loss, "devices" | "steps"> = { devices: new Set(), steps: [] }): Step[] {
-    const keys = new Set(wanted.map((artifact) => kindOf(artifact).key(artifact)));
     // From the last, so that undoing it brings them back in their order: among ip rules of one priority the first decides.
-    const gone = previous.filter((artifact) => !keys.has(kindOf(artifact).key(artifact))).reverse();
+    const gone = without(previous, wanted).reverse();
     const additions = wanted.flatMap((artifact) => ahead(artifact, kindOf(artifact).ensure(artifact, context), loss));
     const removals = gone.flatMap((artifact) => kindOf(artifact).remove(artifact, context));
     const rising = (a: Step, b: Step) => a.order - b.order;
     return [...[...loss.steps, ...additions].sort(rising), ...removals.sort((a, b) => b.order - a.order)];
+}
+
+/** Those that are no longer wanted. */
+function without(previous: readonly Artifact[], wanted: readonly Artifact[]): Artifact[] {
+    const keys = new Set(wanted.map((artifact) => kindOf(artifact).key(artifact)));
+    return previous.filter((artifact) => !keys.has(kindOf(artifact).key(artifact)));
 }
 
 function resolveAll(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact[] {
@@ -159,8 +165,9 @@ function heldByOthers(id: ObjectId, snapshot: Snapshot): Set<string> {
     return new Set(others.flatMap((object) => object.manifest.artifacts.filter(isShared).map((one) => kindOf(one).key(one))));
 }
 
-function transaction(desired: DesiredObject, manifest: Manifest, steps: Step[], snapshot: Snapshot): Omit<Transaction, "faults"> {
-    const { lines, files } = requestsFor(resolveAll(desired.artifacts, snapshot));
+/** @param asked what the router is to be looked at for, once it is applied */
+function transaction(desired: DesiredObject, asked: readonly Artifact[], manifest: Manifest, steps: Step[], snapshot: Snapshot): Omit<Transaction, "faults"> {
+    const { lines, files } = requestsFor(asked);
     return { id: desired.id, owner: desired.owner, manifest, steps, generation: snapshot.generation, turn: snapshot.turn, requests: lines, files, remove: false, checks: desired.checks ?? [] };
 }
 
@@ -173,12 +180,12 @@ function differences(desired: DesiredObject, after: Snapshot): string[] {
     return [...keys].filter((key) => wanted[key] !== found[key] && !isWaiting(found[key])).map((key) => `${key}: wanted ${wanted[key] ?? "nothing"}, found ${found[key] ?? "nothing"}`);
 }
 
-/** What was to be taken away must be gone; its device may not be there to ask. */
-function remains(previous: readonly Artifact[], held: ReadonlySet<string>, after: Snapshot): string[] {
+/** What was to be taken away must be gone; its device may not be there to ask. After an update something else may be in its place. */
+function remains(previous: readonly Artifact[], held: ReadonlySet<string>, after: Snapshot, isLeft: (found: string | undefined, entry: string) => boolean): string[] {
     const own = previous.filter((artifact) => !isShared(artifact) && !held.has(kindOf(artifact).key(artifact)));
     return own.flatMap((artifact) => {
         const found = kindOf(artifact).observed(artifact, after);
-        return Object.keys(kindOf(artifact).entries(artifact)).filter((key) => found[key] !== undefined && !isWaiting(found[key])).map((key) => `${key}: wanted nothing, found ${found[key]}`);
+        return Object.entries(kindOf(artifact).entries(artifact)).filter(([key, entry]) => isLeft(found[key], entry)).map(([key]) => `${key}: wanted nothing, found ${found[key]}`);
     });
 }
 
@@ -197,8 +204,7 @@ async function observe(host: Host, artifacts: readonly Artifact[], extra: readon
 /** Asks again where the manifest lists things that the program no longer knows of. */
 async function observeMore(host: Host, artifacts: readonly Artifact[], previous: readonly Artifact[], first: Snapshot, extra: readonly Request[]): Promise<Snapshot> {
     const wanted = resolveAll(artifacts, first);
-    const keys = new Set(wanted.map((artifact) => kindOf(artifact).key(artifact)));
-    const more = previous.filter((artifact) => !keys.has(kindOf(artifact).key(artifact)));
+    const more = without(previous, wanted);
     return requestsFor(more).lines.length === 0 ? first : observeOnce(host, [...wanted, ...more], extra);
 }
 

@@ -2,6 +2,7 @@ import type { Host } from "../host/host";
 import { unable, type Ground } from "../model/module";
 import { NviError } from "../model/errors";
 import { parseSnapshot } from "./answer";
+import { ALIAS } from "./kinds/link";
 import { kernel } from "./preflight";
 
 /** What is known of a router, for programs and for people. */
@@ -38,7 +39,7 @@ export async function facts(host: Host): Promise<Facts> {
     const [tooOld] = kernel(snapshot);
     if (tooOld) throw new NviError({ kind: "preflight", operation: "preflight", subject: host.label, ...tooOld });
     const { kernel: release = "", architecture = "", os = "", nft = "", iproute2 = "" } = snapshot.facts;
-    const interfaces = [...snapshot.links.values()].filter((link) => link.alias === undefined && link.name !== "lo").map((link) => link.name);
+    const interfaces = [...snapshot.links.values()].filter((link) => link.alias !== ALIAS && link.name !== "lo").map((link) => link.name);
     const { loadable, signed, key, tools, headers, apt } = snapshot.module;
     const backends: Facts["backends"] = unable({ install: false }, release, snapshot.module) === undefined ? ["rules", "module"] : ["rules"];
     return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends, module: { loadable, signed, key, tools, headers, apt }, restores: RESTORES[snapshot.facts.init ?? ""] ?? "nothing", interfaces };

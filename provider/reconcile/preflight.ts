@@ -47,7 +47,7 @@ function failure(kind: "preflight" | "foreign", snapshot: Snapshot, desired: Des
 }
 
 function ownership(desired: DesiredObject, own: StoredObject | undefined): Finding[] {
-    if (!own || own.manifest.owner === desired.owner || desired.adopt) return [];
+    if (!own || [desired.owner, desired.formerOwner].includes(own.manifest.owner) || desired.adopt) return [];
     return [{
         reason: `${desired.id.kind} ${desired.id.name} on this router belongs to ${own.manifest.owner}`,
         cure: "give yours another name, destroy the other one from its own stack, or take it over with `adopt: true`",

@@ -45,9 +45,10 @@ export const STALE = "apply (the router changed since it was observed)";
 export async function applyTransaction(host: Host, transaction: Transaction): Promise<Snapshot> {
     const applied = await host.apply(pack(host, transaction));
     if (!has(applied.sections, "applied")) throw refusal(host, transaction, applied.sections);
-    const after = parsed(host, applied.sections);
-    const faults = after instanceof NviError ? [] : transaction.faults(after);
-    if (after instanceof NviError || faults.length > 0) throw unwanted(host, transaction, await applied.abort(), after instanceof NviError ? after : faults);
+    const after = looked(() => parseSnapshot(host.label, applied.sections));
+    if (after instanceof NviError) throw unwanted(host, transaction, await applied.abort(), after);
+    const faults = looked(() => transaction.faults(after));
+    if (faults instanceof NviError || faults.length > 0) throw unwanted(host, transaction, await applied.abort(), faults);
     const { sections, trouble } = await applied.confirm();
     if (!has(sections, "committed")) throw unconfirmed(host, objectKey(transaction.id), sections, trouble);
     const left = sections.find(({ name }) => name === "left-over");
@@ -57,9 +58,10 @@ export async function applyTransaction(host: Host, transaction: Transaction): Pr
 
 const has = (sections: readonly Section[], name: string): boolean => sections.some((section) => section.name === name);
 
-function parsed(host: Host, sections: readonly Section[]): Snapshot | NviError {
+/** An error is an answer, too: what can't be told of the router has to be undone. */
+function looked<T>(look: () => T): T | NviError {
     try {
-        return parseSnapshot(host.label, sections);
+        return look();
     } catch (error) {
         if (error instanceof NviError) return error;
         throw error;
@@ -103,7 +105,7 @@ function unwanted(host: Host, { id }: Transaction, sections: readonly Section[],
     const unreadable = faults instanceof NviError;
     return new NviError({
         kind: undone ? "rolled-back" : "half-done", operation: `verify ${objectKey(id)}`, subject: host.label,
-        reason: `every command succeeded, but ${unreadable ? `how the router looks after it can't be told (${faults.reason})` : "the router shows something else than what was asked for"}; ${said}`,
+        reason: `every command succeeded, but ${unreadable ? `how the router looks after it can't be told (${faults.reason.replace(/[;,]? *nothing was changed/, "")})` : "the router shows something else than what was asked for"}; ${said}`,
         output: unreadable ? faults.output : faults.join("\n"),
         cure: undone ? "something else on the router may have changed it at the same moment: run `pulumi refresh` to see what is there, and `pulumi up` to try again" : LOOK,
     });
@@ -145,6 +147,12 @@ function refusal(host: Host, transaction: Transaction, sections: readonly Sectio
             kind: "tool", operation: `apply ${object}`, subject,
             reason: "what would undo the change on its own can't be started on the router; nothing was changed",
             output: text("unarmed"), cure: "the router needs `setsid`, `sleep` and `flock`, and room for two more processes",
+        });
+    }
+    if (by.has("unknown-transaction")) {
+        return new NviError({
+            kind: "died", operation: `apply ${object}`, subject, reason: "it never began on the router, or was ended before it did anything",
+            cure: "see what ended it (its memory may have run out: dmesg), and run this again",
         });
     }
     if (by.has("stale")) return new NviError({ kind: "locked", operation: STALE, subject, reason: "other transactions keep coming in between", cure: "run it again when the other stacks are done" });

@@ -24,6 +24,9 @@ const KINDS: { [K in Artifact["kind"]]: Kind<Extract<Artifact, { kind: K }>> } =
     routes: routesKind,
 };
 
+/** Whether it is one of this version's. */
+export const isKnown = (artifact: { kind: string }): boolean => Object.hasOwn(KINDS, artifact.kind);
+
 /** The contract of an artifact's kind. */
 export function kindOf(artifact: Artifact): Kind<Artifact> {
     return KINDS[artifact.kind] as unknown as Kind<Artifact>;

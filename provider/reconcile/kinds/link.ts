@@ -4,7 +4,7 @@ import { order, type Kind, type Step } from "../kind";
 import type { Snapshot } from "../snapshot";
 
 /** Written to the device's alias, so that `ip link` tells whose it is. */
-const ALIAS = "pulumi-nvi";
+export const ALIAS = "pulumi-nvi";
 
 const ends = (link: Link): string[] => devicesOf(link);
 

@@ -24,6 +24,22 @@ describe("ensure", () => {
         expect(JSON.parse(router.objects.get("nat-stage.main")!)).toMatchObject({ version: 1, object: "nat-stage.main", owner: OWNER, artifacts: all.artifacts, saved: { "net/ipv4/ip_forward": "0", "net/ipv4/conf/isp1/rp_filter": "1" } });
     });
 
+    it("is the owner's under another name, where Pulumi's state knows the one before", async () => {
+        const router = new FakeRouter();
+        await ensure(router, object(diversion));
+        const renamed = { ...object(diversion), owner: "organization/renamed/dev/office" };
+        await expect(ensure(router, renamed)).rejects.toMatchObject({ kind: "foreign" });
+        await ensure(router, { ...renamed, formerOwner: OWNER });
+        expect(JSON.parse(router.objects.get("nat-stage.main")!)).toMatchObject({ owner: renamed.owner });
+    });
+
+    it("says so where an object is of a newer version", async () => {
+        const router = new FakeRouter();
+        await ensure(router, object(diversion));
+        router.objects.set("route-table.other", manifestOf([{ kind: "tunnel" } as never]));
+        await expect(ensure(router, object(diversion, forwarding))).rejects.toMatchObject({ reason: expect.stringContaining("made by a newer pulumi-nvi") as string });
+    });
+
     it("writes nothing where nothing differs", async () => {
         const router = new FakeRouter();
         await ensure(router, all);
@@ -138,6 +154,26 @@ describe("ensure when something comes in between", () => {
         };
         await expect(ensure(router, object(forwarding))).rejects.toMatchObject({ kind: "rolled-back", reason: expect.stringMatching(/can't be told.*as it was/) as string });
         expect(router.calls.slice(-1)).toEqual(["abort"]);
+    });
+
+    it("has undone what can't be compared afterwards", async () => {
+        const router = new FakeRouter();
+        const real = router.apply.bind(router);
+        router.apply = async (files) => {
+            const applied = await real(files);
+            return { ...applied, sections: applied.sections.map((one) => (one.name.startsWith("canonical/") ? section(one.name, "", 1, "unshare: Cannot allocate memory\n") : one)) };
+        };
+        const error = await ensure(router, object(guard)).catch((one: unknown) => one as NviError);
+        expect(error).toMatchObject({ kind: "rolled-back", output: expect.stringContaining("Cannot allocate memory") as string });
+        expect((error as NviError).reason).not.toContain("nothing was changed");
+        expect(router.calls.slice(-1)).toEqual(["abort"]);
+    });
+
+    it("has undone an update that leaves what was to go", async () => {
+        const router = new FakeRouter();
+        await ensure(router, object(forwarding, diversion));
+        router.broken = [section("rules4", JSON.stringify(router.rules.map(({ json }) => json)))];
+        await expect(ensure(router, object(forwarding))).rejects.toMatchObject({ kind: "rolled-back", output: expect.stringMatching(/wanted nothing, found lookup 7700/) as string });
     });
 
     it("has undone a removal that leaves something", async () => {
