@@ -51,10 +51,17 @@ describe("what a restart took", () => {
         expect(words(restoration(manifest([both]))).map(([, , when, , , , verb, to]) => `${when} ${verb} ${to}`)).toEqual(["late replace default", "late add 2001:db8:5::/64"]);
     });
 
-    it("has accept_ra where the router lives by advertisements, if that NIC is there", () => {
+    it("has accept_ra where the router lives by advertisements, when that NIC is there", () => {
         const six = { ...forwarding, path: "net/ipv6/conf/all/forwarding" };
         const told = words(restoration(manifest([six], { "net/ipv6/conf/isp1/accept_ra": "1" }))).sort(([a], [b]) => Number(a) - Number(b));
-        expect(told.map(([, , ...rest]) => rest.join(" "))).toEqual(["early put-if-there net/ipv6/conf/isp1/accept_ra 2", "early put net/ipv6/conf/all/forwarding 1"]);
+        expect(told.map(([, , ...rest]) => rest.join(" "))).toEqual(["late put-if-there net/ipv6/conf/isp1/accept_ra 2", "early put net/ipv6/conf/all/forwarding 1"]);
+    });
+
+    it("has accept_ra of a device of its own without waiting", () => {
+        const six = { ...forwarding, path: "net/ipv6/conf/all/forwarding" };
+        const link: Link = { kind: "link", phase: "device", name: "nvi0", mtu: 65535, mac: "02:6e:00:00:00:01" };
+        const told = words(restoration(manifest([link, six], { "net/ipv6/conf/nvi0/accept_ra": "1" })));
+        expect(told.map(([, , when]) => when)).toEqual(told.map(() => "early"));
     });
 });
 
