@@ -33,7 +33,7 @@ export const sysctlKind: Kind<Sysctl> = {
             if (!satisfied(sysctl, now)) Object.assign(saved, sideEffects(sysctl.path, snapshot));
         }
         if (satisfied(sysctl, now) || (now === undefined && sysctl.device !== undefined)) return steps;
-        return [...steps, { order: order(sysctl), label: label(sysctl.path), do: [["put", sysctl.path, sysctl.value], ...leftovers(sysctl)], undo: asNow(sysctl.path, snapshot) }];
+        return [...steps, { order: order(sysctl), label: label(sysctl.path), do: [put(sysctl), ...leftovers(sysctl)], undo: asNow(sysctl.path, snapshot) }];
     },
 
     remove(sysctl, { snapshot, saved, held }) {
@@ -50,6 +50,12 @@ export const sysctlKind: Kind<Sysctl> = {
         return step([["put", sysctl.path, before], ...restoreSideEffects(sysctl.path, unlessChanged(saved, snapshot))]);
     },
 };
+
+/**
+ * After a restart nobody knows what is there until it is written, and what does as well is left alone then too. A device of
+ * ours has no value that somebody has chosen.
+ */
+const put = ({ path, value, accept, transient }: Sysctl): string[] => (accept && !transient ? ["put-unless", path, value, ...accept] : ["put", path, value]);
 
 /** Puts back what is there now, with all that the kernel changes along with it. A NIC may have gone by then. */
 function asNow(path: string, snapshot: Snapshot): string[][] {

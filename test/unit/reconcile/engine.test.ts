@@ -14,7 +14,7 @@ describe("ensure", () => {
         const { rendered } = await ensure(router, all);
         expect(rendered).toEqual(renderedOf(all));
         expect(told(router.applied[0]!)).toEqual([
-            "put net/ipv4/conf/isp1/rp_filter 2", "nft -f nvi_nat_main.nft", "ip -4 rule add priority 2000 iif lan0 lookup 7700 protocol 78", "put net/ipv4/ip_forward 1",
+            "put-unless net/ipv4/conf/isp1/rp_filter 2 0", "nft -f nvi_nat_main.nft", "ip -4 rule add priority 2000 iif lan0 lookup 7700 protocol 78", "put net/ipv4/ip_forward 1",
         ]);
     });
 

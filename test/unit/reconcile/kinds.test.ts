@@ -132,7 +132,7 @@ describe("forwarding", () => {
 
     it("undoing a NIC's setting is no failure where the NIC has gone meanwhile", () => {
         const steps = sysctlKind.ensure(loose, context({ sysctls: values({ [loose.path]: "1" }) }));
-        expect(done(steps)).toEqual(["put net/ipv4/conf/isp1/rp_filter 2"]);
+        expect(done(steps)).toEqual(["put-unless net/ipv4/conf/isp1/rp_filter 2 0"]);
         expect(undone(steps)).toEqual(["put-if-there net/ipv4/conf/isp1/rp_filter 1"]);
     });
 

@@ -24,7 +24,7 @@ describe("what a restart took", () => {
     });
 
     it("waits for NICs where it can't be without one", () => {
-        expect(words(restoration(manifest([forwarding, diversion, guard, loose]))).map(([, , when, tool]) => `${when} ${tool}`)).toEqual(["early put", "early ip", "early nft", "late put"]);
+        expect(words(restoration(manifest([forwarding, diversion, guard, loose]))).map(([, , when, tool]) => `${when} ${tool}`)).toEqual(["early put", "early ip", "early nft", "late put-unless"]);
     });
 
     it("has the whole table, which replaces one that is there", () => {
@@ -62,6 +62,11 @@ describe("what a restart took", () => {
         const link: Link = { kind: "link", phase: "device", name: "nvi0", mtu: 65535, mac: "02:6e:00:00:00:01" };
         const told = words(restoration(manifest([link, six], { "net/ipv6/conf/nvi0/accept_ra": "1" })));
         expect(told.map(([, , when]) => when)).toEqual(told.map(() => "early"));
+    });
+
+    it("leaves a NIC's value that does as well, but not one of a device that it makes", () => {
+        const own = { ...loose, phase: "device" as const, path: "net/ipv4/conf/nvi0p/rp_filter", value: "0", accept: ["2"], transient: true };
+        expect(words(restoration(manifest([loose, own]))).map(([, , , ...command]) => command.join(" "))).toEqual(["put-unless net/ipv4/conf/isp1/rp_filter 2 0", "put net/ipv4/conf/nvi0p/rp_filter 0"]);
     });
 });
 
