@@ -1,6 +1,6 @@
 import type { Artifact } from "../syntax/artifact";
 import { replaceTable } from "../syntax/nft";
-import { devicesOf, madeDevices } from "./devices";
+import { deviceOfSysctl, devicesOf, madeDevices } from "./devices";
 import type { PlanContext, Step } from "./kind";
 import { kindOf } from "./kinds";
 import { wayOf } from "./kinds/module";
@@ -21,10 +21,15 @@ export function restoration({ artifacts, saved, since = 0 }: Manifest): string {
     const context = afterRestart(artifacts, saved);
     const ours = madeDevices(artifacts);
     return artifacts.filter(({ kind }) => kind !== "boot").flatMap((artifact) => {
-        const when = devicesOf(artifact).every((device) => ours.has(device)) ? "early" : "late";
-        return kindOf(artifact).ensure(artifact, context).map((step) => filesOf(step, artifact) + commandsOf(step, since, when));
+        return kindOf(artifact).ensure(artifact, context).map((step) => {
+            const when = [...devicesOf(artifact), ...devicesSet(step)].every((device) => ours.has(device)) ? "early" : "late";
+            return filesOf(step, artifact) + commandsOf(step, since, when);
+        });
     }).join("");
 }
+
+/** The switch of forwarding is there without any NIC, the accept_ra that goes with it isn't. */
+const devicesSet = (step: Step): string[] => step.do.flatMap(([verb = "", path = ""]) => (verb.startsWith("put") ? (deviceOfSysctl(path) ?? []) : []));
 
 const commandsOf = (step: Step, since: number, when: string): string => step.do.map((words) => packWords(["do", `${step.order}`, `${since}`, when, ...overRemains(words)])).join("");
 

@@ -83,7 +83,7 @@ async function replay({ router, files }: Sent, n: number): Promise<void> {
     const { manifest = "", meta = "", steps = "" } = files;
     const folder = `/etc/nvi/objects/${/^object (.*)$/m.exec(meta)![1]}`;
     const commands = steps.split("\n").filter((line) => line.startsWith("do\t")).map((line) => line.split("\t").slice(1)).map(([tool, ...words]) => {
-        if (tool === "put") return `echo ${words[1]} > /proc/sys/${words[0]}`;
+        if (tool === "put" || tool === "put-unless") return `echo ${words[1]} > /proc/sys/${words[0]}`;
         return [tool, ...words.map((word) => `'${word}'`)].join(" ");
     });
     const texts = Object.entries(files).filter(([name]) => name.endsWith(".nft")).map(([name, text]) => `cat > ${name} <<'END'\n${text}END`);

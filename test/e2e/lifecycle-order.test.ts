@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { closeAll } from "../../provider/host/pool";
+import { ensure, remove } from "../../provider/reconcile/engine";
 import { diffDumps, Flow, Lab, office, ping, probe, until, type LabOptions } from "../lab";
+import { coreRouter, officeObject } from "./core";
+import { withoutHousekeeping } from "./drift-core";
 import { createOn, destroyOn, piecesOf, type Piece } from "./lifecycle-pieces";
 import { piecesProgram } from "./office";
 import { stack, type Stack } from "./pulumi";
@@ -129,6 +132,30 @@ const hasAdvertisedRoute = async (on: Lab): Promise<boolean> => (await on.router
 const MIXED_OFF = ["ipv4/ip_forward=0", "ipv4/conf/lan0/forwarding=1", "ipv4/conf/all/accept_redirects=1", "ipv4/conf/isp1/accept_redirects=0", "ipv6/conf/isp2/forwarding=1", "ipv6/conf/isp1/accept_ra=2"];
 const MIXED_ON = ["ipv4/conf/isp2/forwarding=0", "ipv4/conf/all/accept_redirects=1", "ipv6/conf/lan0/forwarding=0"];
 const set = (values: string[]) => async (on: Lab) => { await on.router.sh(`set -e; ${values.map((one) => `echo ${one.split("=")[1]} > /proc/sys/net/${one.split("=")[0]}`).join("; ")}`); };
+
+it("a removal that is undone leaves an advertised default route, and each NIC's own switch of forwarding", async () => {
+    const on = await Lab.start({ forwarding: false });
+    const { host, close } = coreRouter(on, { confirmTimeout: 10 });
+    try {
+        await advertised(on);
+        await ensure(host, officeObject());
+        await set(["ipv4/conf/isp2/forwarding=0", "ipv4/conf/all/accept_redirects=1", "ipv6/conf/lan0/forwarding=0"])(on);
+        const before = await on.dump();
+        const apply = host.apply.bind(host);
+        host.apply = async (files) => {
+            const applied = await apply(files);
+            return { ...applied, confirm: async () => ({ sections: await applied.abort() }) };
+        };
+        await expect(remove(host, officeObject())).rejects.toMatchObject({ kind: "rolled-back" });
+        // Among rules of one priority that don't overlap, and among tables, the order means nothing.
+        expect(withoutHousekeeping(diffDumps(before, await on.dump())).filter((line) => !line.startsWith("~") && !line.includes(" /run/nvi"))).toEqual([]);
+        expect(await hasAdvertisedRoute(on), "the default route by router advertisement is gone").toBe(true);
+        expect((await on.router.run(["cat", "/proc/sys/net/ipv6/conf/isp1/accept_ra"])).stdout).toBe("2\n");
+    } finally {
+        close();
+        await on.stop();
+    }
+});
 
 describe("create and destroy leave a router as it was", () => {
     it.each<{ what: string; options: LabOptions; first?: (on: Lab) => Promise<void>; then?: (on: Lab) => Promise<void> }>([

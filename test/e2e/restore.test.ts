@@ -40,6 +40,15 @@ it("says nothing of what is there already", async () => {
     expect(await changedSince(lab, applied)).toEqual([]);
 });
 
+it.each([["0", "0"], ["2", "2"], ["1", "2"]])("finds rp_filter %s and leaves it at %s: what does as well is somebody's choice", async (found, left) => {
+    const path = "/proc/sys/net/ipv4/conf/isp1/rp_filter";
+    await lab.router.sh(`echo ${found} >${path}`);
+    for (const when of ["early", "late"]) {
+        expect(await restore(when)).toBe("nvi: restored; 0 commands failed, 0 wait for a NIC\n");
+        expect((await lab.router.run(["cat", path])).stdout).toBe(`${left}\n`);
+    }
+});
+
 describe("with an ip", () => {
     const REAL = "/etc/ssh/lab/hidden/ip";
     const fake = async (inBatch: string): Promise<void> => await lab.fake("/usr/sbin/ip", `#!/bin/sh\nfor word; do\n\tif [ "$word" = -batch ]; then ${inBatch}; fi\ndone\nexec ${REAL} "$@"\n`);

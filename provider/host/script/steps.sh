@@ -13,11 +13,21 @@ execute() { # WORD...
 	module-load) module_load "$2" ;;
 	module-unload) module_unload ;;
 	boot) (umask 022 && "boot_$2") ;;
+	put-unless) shift && put_unless "$@" ;;
 	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;
 	*)
 		echo "not a command of ours: $1" >&2
 		return 1
 		;;
+	esac
+}
+
+# What does as well is somebody's choice.
+put_unless() { # PATH VALUE ACCEPTED...
+	found=$(cat "/proc/sys/$1") || return
+	case " $* " in
+	*" $found "*) ;;
+	*) printf '%s\n' "$2" >"/proc/sys/$1" ;;
 	esac
 }
 

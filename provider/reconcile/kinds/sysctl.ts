@@ -33,14 +33,15 @@ export const sysctlKind: Kind<Sysctl> = {
             if (!satisfied(sysctl, now)) Object.assign(saved, sideEffects(sysctl.path, snapshot));
         }
         if (satisfied(sysctl, now) || (now === undefined && sysctl.device !== undefined)) return steps;
-        const back = now === undefined ? [] : [["put", sysctl.path, now], ...restoreSideEffects(sysctl.path, sideEffects(sysctl.path, snapshot))];
-        return [...steps, { order: order(sysctl), label: label(sysctl.path), do: [["put", sysctl.path, sysctl.value], ...leftovers(sysctl)], undo: back }];
+        return [...steps, { order: order(sysctl), label: label(sysctl.path), do: [put(sysctl), ...leftovers(sysctl)], undo: asNow(sysctl.path, snapshot) }];
     },
 
     remove(sysctl, { snapshot, saved, held }) {
         const now = snapshot.sysctls.get(sysctl.path);
         if (now === undefined || held.has(sysctlKind.key(sysctl))) return [];
-        const again = [["put-if-there", sysctl.path, now]];
+        // Switching forwarding on purges what was advertised where accept_ra isn't 2.
+        const accepts = sysctl.path === IPV6_FORWARD ? Object.keys(saved).filter((path) => ACCEPT_RA.test(path)) : [];
+        const again = [...accepts, sysctl.path].flatMap((path) => asNow(path, snapshot));
         const step = (commands: string[][]): Step[] => [{ order: order(sysctl), label: label(sysctl.path), do: commands, undo: again }];
         if (sysctl.transient) return step([]);
         const before = saved[sysctl.path];
@@ -49,6 +50,18 @@ export const sysctlKind: Kind<Sysctl> = {
         return step([["put", sysctl.path, before], ...restoreSideEffects(sysctl.path, unlessChanged(saved, snapshot))]);
     },
 };
+
+/**
+ * After a restart nobody knows what is there until it is written, and what does as well is left alone then too. A device of
+ * ours has no value that somebody has chosen.
+ */
+const put = ({ path, value, accept, transient }: Sysctl): string[] => (accept && !transient ? ["put-unless", path, value, ...accept] : ["put", path, value]);
+
+/** Puts back what is there now, with all that the kernel changes along with it. A NIC may have gone by then. */
+function asNow(path: string, snapshot: Snapshot): string[][] {
+    const now = snapshot.sysctls.get(path);
+    return now === undefined ? [] : [["put-if-there", path, now], ...restoreSideEffects(path, sideEffects(path, snapshot))];
+}
 
 /** A link-local address that an interface was given meanwhile stays when it is told to have none (net/ipv6/addrconf.c). */
 function leftovers({ path, value }: Sysctl): string[][] {

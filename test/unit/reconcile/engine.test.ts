@@ -14,7 +14,7 @@ describe("ensure", () => {
         const { rendered } = await ensure(router, all);
         expect(rendered).toEqual(renderedOf(all));
         expect(told(router.applied[0]!)).toEqual([
-            "put net/ipv4/conf/isp1/rp_filter 2", "nft -f nvi_nat_main.nft", "ip -4 rule add priority 2000 iif lan0 lookup 7700 protocol 78", "put net/ipv4/ip_forward 1",
+            "put-unless net/ipv4/conf/isp1/rp_filter 2 0", "nft -f nvi_nat_main.nft", "ip -4 rule add priority 2000 iif lan0 lookup 7700 protocol 78", "put net/ipv4/ip_forward 1",
         ]);
     });
 
@@ -79,7 +79,7 @@ describe("ensure", () => {
         const router = new FakeRouter();
         await ensure(router, all);
         const undo = router.applied[0]!.steps!.split("\n").filter((line) => line.startsWith("undo")).map((line) => line.split("\t").slice(1).join(" "));
-        expect(undo).toEqual(["put net/ipv4/conf/isp1/rp_filter 1", "nft delete table inet nvi_nat_main", "ip -4 rule del priority 2000 iif lan0 lookup 7700 protocol 78", "put net/ipv4/ip_forward 0"]);
+        expect(undo).toEqual(["put-if-there net/ipv4/conf/isp1/rp_filter 1", "nft delete table inet nvi_nat_main", "ip -4 rule del priority 2000 iif lan0 lookup 7700 protocol 78", "put-if-there net/ipv4/ip_forward 0"]);
     });
 
     it("completes what a transaction began that never ended, and forgets nothing of it", async () => {

@@ -79,7 +79,9 @@ export class FakeRouter implements Host {
 
     private run([tool, ...words]: readonly string[], files: Files): void {
         if (tool === "put" || tool === "put-if-there") this.sysctls.set(words[0]!, words[1]!);
-        else if (tool === "nft") this.load(words, files);
+        else if (tool === "put-unless") {
+            if (!words.slice(2).includes(this.sysctls.get(words[0]!)!)) this.sysctls.set(words[0]!, words[1]!);
+        } else if (tool === "nft") this.load(words, files);
         else if (tool === "ip" && words[1] === "rule") this.changeRule(words);
         else throw new Error(`not simulated: ${tool} ${words.join(" ")}`);
     }

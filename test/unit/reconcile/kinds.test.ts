@@ -10,7 +10,7 @@ import type { ObservedLink } from "../../../provider/reconcile/snapshot";
 import type { Address, Link, Neighbour, Route, Routes, Rule, Sysctl } from "../../../provider/syntax/artifact";
 import { parseRules, type ObservedRoute, type ObservedRule } from "../../../provider/syntax/iproute";
 import { commandsOf as done, planning as context, undoOf as undone, upLink as up } from "./planning";
-import { diversion } from "./things";
+import { diversion, loose } from "./things";
 
 describe("routes", () => {
     const route: Route = { family: 4, table: 7701, to: "default", type: "unicast", hops: [{ via: "192.0.2.1", dev: "isp1" }] };
@@ -88,7 +88,7 @@ describe("forwarding", () => {
         const on = context({ sysctls: values(before) });
         const steps = sysctlKind.ensure(ipv4, on);
         expect(done(steps)).toEqual(["put net/ipv4/ip_forward 1"]);
-        expect(undone(steps)).toEqual(["put net/ipv4/ip_forward 0", "put-if-there net/ipv4/conf/lan0/forwarding 1", "put-if-there net/ipv4/conf/all/accept_redirects 1"]);
+        expect(undone(steps)).toEqual(["put-if-there net/ipv4/ip_forward 0", "put-if-there net/ipv4/conf/lan0/forwarding 1", "put-if-there net/ipv4/conf/all/accept_redirects 1"]);
         const off = context({ sysctls: values({ ...before, "net/ipv4/ip_forward": "1" }) }, { saved: on.saved });
         expect(done(sysctlKind.remove(ipv4, off))).toEqual(["put net/ipv4/ip_forward 0", "put-if-there net/ipv4/conf/lan0/forwarding 1", "put-if-there net/ipv4/conf/all/accept_redirects 1"]);
     });
@@ -111,11 +111,29 @@ describe("forwarding", () => {
         expect(done(sysctlKind.remove(ipv6, off))).toEqual(["put net/ipv6/conf/all/forwarding 0", "put-if-there net/ipv6/conf/isp1/accept_ra 1"]);
     });
 
+    it("comes back with accept_ra first, and every NIC's own switch as it was, where its removal is undone", () => {
+        const since = { "net/ipv6/conf/all/forwarding": "1", "net/ipv6/conf/isp1/accept_ra": "2", "net/ipv6/conf/isp2/accept_ra": "1", "net/ipv6/conf/lan0/forwarding": "0", "net/ipv6/conf/isp1/forwarding": "1" };
+        const saved = { "net/ipv6/conf/all/forwarding": "0", "net/ipv6/conf/isp1/accept_ra": "1", "net/ipv6/conf/gone/accept_ra": "1" };
+        expect(undone(sysctlKind.remove(ipv6, context({ sysctls: values(since) }, { saved })))).toEqual([
+            "put-if-there net/ipv6/conf/isp1/accept_ra 2", "put-if-there net/ipv6/conf/all/forwarding 1", "put-if-there net/ipv6/conf/lan0/forwarding 0",
+        ]);
+        const four = { "net/ipv4/ip_forward": "1", "net/ipv4/conf/lan0/forwarding": "0", "net/ipv4/conf/isp1/forwarding": "1", "net/ipv4/conf/all/accept_redirects": "1", "net/ipv6/conf/isp1/accept_ra": "2" };
+        expect(undone(sysctlKind.remove(ipv4, context({ sysctls: values(four) }, { saved: { ...saved, "net/ipv4/ip_forward": "0" } })))).toEqual([
+            "put-if-there net/ipv4/ip_forward 1", "put-if-there net/ipv4/conf/lan0/forwarding 0", "put-if-there net/ipv4/conf/all/accept_redirects 1",
+        ]);
+    });
+
     it("is left alone where it was on, and where another object holds it", () => {
         const on = context({ sysctls: values({ "net/ipv4/ip_forward": "1" }) });
         expect(sysctlKind.ensure(ipv4, on)).toEqual([]);
         expect(sysctlKind.remove(ipv4, on)).toEqual([]);
         expect(sysctlKind.remove(ipv4, { ...on, saved: { "net/ipv4/ip_forward": "0" }, held: new Set(["sysctl net/ipv4/ip_forward"]) })).toEqual([]);
+    });
+
+    it("undoing a NIC's setting is no failure where the NIC has gone meanwhile", () => {
+        const steps = sysctlKind.ensure(loose, context({ sysctls: values({ [loose.path]: "1" }) }));
+        expect(done(steps)).toEqual(["put-unless net/ipv4/conf/isp1/rp_filter 2 0"]);
+        expect(undone(steps)).toEqual(["put-if-there net/ipv4/conf/isp1/rp_filter 1"]);
     });
 
     it("an interface that is to have no link-local address again loses the one it was given meanwhile", () => {

@@ -24,7 +24,7 @@ describe("what a restart took", () => {
     });
 
     it("waits for NICs where it can't be without one", () => {
-        expect(words(restoration(manifest([forwarding, diversion, guard, loose]))).map(([, , when, tool]) => `${when} ${tool}`)).toEqual(["early put", "early ip", "early nft", "late put"]);
+        expect(words(restoration(manifest([forwarding, diversion, guard, loose]))).map(([, , when, tool]) => `${when} ${tool}`)).toEqual(["early put", "early ip", "early nft", "late put-unless"]);
     });
 
     it("has the whole table, which replaces one that is there", () => {
@@ -51,10 +51,22 @@ describe("what a restart took", () => {
         expect(words(restoration(manifest([both]))).map(([, , when, , , , verb, to]) => `${when} ${verb} ${to}`)).toEqual(["late replace default", "late add 2001:db8:5::/64"]);
     });
 
-    it("has accept_ra where the router lives by advertisements, if that NIC is there", () => {
+    it("has accept_ra where the router lives by advertisements, when that NIC is there", () => {
         const six = { ...forwarding, path: "net/ipv6/conf/all/forwarding" };
         const told = words(restoration(manifest([six], { "net/ipv6/conf/isp1/accept_ra": "1" }))).sort(([a], [b]) => Number(a) - Number(b));
-        expect(told.map(([, , ...rest]) => rest.join(" "))).toEqual(["early put-if-there net/ipv6/conf/isp1/accept_ra 2", "early put net/ipv6/conf/all/forwarding 1"]);
+        expect(told.map(([, , ...rest]) => rest.join(" "))).toEqual(["late put-if-there net/ipv6/conf/isp1/accept_ra 2", "early put net/ipv6/conf/all/forwarding 1"]);
+    });
+
+    it("has accept_ra of a device of its own without waiting", () => {
+        const six = { ...forwarding, path: "net/ipv6/conf/all/forwarding" };
+        const link: Link = { kind: "link", phase: "device", name: "nvi0", mtu: 65535, mac: "02:6e:00:00:00:01" };
+        const told = words(restoration(manifest([link, six], { "net/ipv6/conf/nvi0/accept_ra": "1" })));
+        expect(told.map(([, , when]) => when)).toEqual(told.map(() => "early"));
+    });
+
+    it("leaves a NIC's value that does as well, but not one of a device that it makes", () => {
+        const own = { ...loose, phase: "device" as const, path: "net/ipv4/conf/nvi0p/rp_filter", value: "0", accept: ["2"], transient: true };
+        expect(words(restoration(manifest([loose, own]))).map(([, , , ...command]) => command.join(" "))).toEqual(["put-unless net/ipv4/conf/isp1/rp_filter 2 0", "put net/ipv4/conf/nvi0p/rp_filter 0"]);
     });
 });
 
