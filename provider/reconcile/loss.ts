@@ -20,6 +20,7 @@ export interface Loss {
 
 /** Before a device goes, and after the module was built. */
 const EARLIER = 0.25;
+const BEFORE_MODULE = -1;
 
 /** Packets wait for as long as a device is away: what does not need it is done before that, and stage 2's rules do without. */
 export function ahead(artifact: Artifact, steps: Step[], { devices }: Pick<Loss, "devices">): Step[] {
@@ -40,9 +41,11 @@ export function lossOf(wanted: readonly Artifact[], previous: readonly Artifact[
     const steps = replaced.map((link, i): Step => {
         const { name } = link as { name: string };
         // At the last moment: before the new one is made, after a module has been built.
-        return { order: order(link) - 0.5, label: `link ${name} goes`, do: [["ip", "link", "del", "dev", name]], undo: i === 0 ? undo : [] };
+        return { order: order(link) - 0.5, label: `link ${name} goes`, do: [["ip", "link", "del", "dev", name]], undo: i === 0 && !reloaded ? undo : [] };
     });
-    if (steps.length === 0) steps.push({ order: -1, label: "devices of the module go", do: [], undo });
+    // Before the module's own steps, so that undoing comes after theirs: until the old module is back its devices can't be, and
+    // unloading the new one would take along what is there by then.
+    if (reloaded) steps.unshift({ order: BEFORE_MODULE, label: "devices of the module go", do: [], undo });
     return { devices, snapshot: without, steps };
 }
 

@@ -47,11 +47,12 @@ export const moduleKind: Kind<Module> = {
         const found = moduleKind.observed(module, snapshot);
         if (!isOurs(snapshot)) Object.assign(saved, found);
         const differs = (entry: string) => found[entry] !== entries[entry];
+        const [installs, loads] = [differs(INSTALLED), differs(LABEL)];
         const steps: Step[] = [];
-        if (differs(INSTALLED)) steps.push(install(module, snapshot));
+        if (installs) steps.push(install(module, snapshot, loads ? snapshot.module.loaded : undefined));
         const others = Object.keys(module.prebuilt ?? {}).filter((release) => release !== snapshot.facts.kernel && differs(installedFor(release)));
         steps.push(...others.map((release) => installAhead(module, release, snapshot)));
-        if (differs(LABEL)) steps.push(load(module, snapshot.module.loaded));
+        if (loads) steps.push(load(module, snapshot.module.loaded, installs));
         return steps;
     },
 
@@ -84,10 +85,14 @@ function filesOf({ prebuilt }: Module, release: string, router: string): Record<
     }
 }
 
-/** Another stays, aside, until all is confirmed, so that undoing can go back to it. */
-function install(module: Module, { module: { installed: old }, facts: { kernel = "" }, router }: Snapshot): Step {
+/**
+ * Another stays, aside, until all is confirmed, so that undoing can go back to it.
+ *
+ * @param loaded another version that the same plan unloads: it is loaded again once its file is back.
+ */
+function install(module: Module, { module: { installed: old }, facts: { kernel = "" }, router }: Snapshot, loaded: string | undefined): Step {
     const [restore, away] = old === undefined ? [[], []] : [[["module-restore", old.version, ...placeOf(old.way, kernel)]], [["module-remove", old.version, old.way]]];
-    const undo = [["module-remove", module.version, ...placeOf(wayOf(module), kernel)], ...restore];
+    const undo = [["module-remove", module.version, ...placeOf(wayOf(module), kernel)], ...restore, ...(loaded === undefined ? [] : [["module-load", loaded]])];
     return { order: order(module), label: INSTALLED, do: [installCommand(module, kernel)], undo, files: filesOf(module, kernel, router), finally: away };
 }
 
@@ -101,8 +106,13 @@ function installAhead(module: Module, release: string, { module: { kernels }, ro
 
 const placeOf = (way: ModuleWay, release: string): string[] => (way === "dkms" ? [way] : [way, release]);
 
-/** Another version that is loaded has to go first, and its devices with it. */
-function load(module: Module, loaded: string | undefined): Step {
-    const [away, back] = loaded === undefined ? [[], []] : [[["module-unload"]], [["module-load", loaded]]];
+/**
+ * Another version that is loaded has to go first, and its devices with it.
+ *
+ * @param isNew whether the same plan installs it: undoing that, which comes later, loads the other one. modprobe finds ours until then.
+ */
+function load(module: Module, loaded: string | undefined, isNew: boolean): Step {
+    const away = loaded === undefined ? [] : [["module-unload"]];
+    const back = loaded === undefined || isNew ? [] : [["module-load", loaded]];
     return { order: order(module), label: LABEL, do: [...away, ["module-load", module.version]], undo: [["module-unload"], ...back] };
 }

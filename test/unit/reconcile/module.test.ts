@@ -24,7 +24,7 @@ describe("the module", () => {
         ["that is unloaded", { ...there, loaded: undefined }, ["module-load 0.1.0"], ["module-unload"]],
         ["of another version goes when all is confirmed", { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } },
             ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0"],
-            ["module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-unload", "module-load 0.0.9"], ["module-remove 0.0.9 dkms"]],
+            ["module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-load 0.0.9", "module-unload"], ["module-remove 0.0.9 dkms"]],
         ["that came by another way goes when all is confirmed, though it is of the same version", { ...there, installed: { version: "0.1.0", way: "prebuilt" } },
             ["module-install 0.1.0 as-is"], ["module-remove 0.1.0 dkms", "module-restore 0.1.0 prebuilt 6.1.0-56-amd64"], ["module-remove 0.1.0 prebuilt"]],
     ])("%s", (_, module, commands, undo, last = []) => {
@@ -32,6 +32,11 @@ describe("the module", () => {
         expect(commandsOf(steps)).toEqual(commands);
         expect(undoOf(steps)).toEqual(undo);
         expect(finallyOf(steps)).toEqual(last);
+    });
+
+    it("of another version is loaded again when its file is back", () => {
+        const steps = moduleKind.ensure(wanted, on({ ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "prebuilt" } }));
+        expect(undoOf(steps.reverse())).toEqual(["module-unload", "module-remove 0.1.0 dkms", "module-restore 0.0.9 prebuilt 6.1.0-56-amd64", "module-load 0.0.9"]);
     });
 
     it("comes with its source, which DKMS builds", () => {
@@ -151,5 +156,13 @@ describe("devices that are made anew", () => {
         expect(devices).toEqual(new Set(["nvi0", "nvi7"]));
         expect(commandsOf(steps)).toEqual([]);
         expect(undoOf(steps)[0]).toBe(`ip link add name nvi0 address ${single.mac} type nvi`);
+    });
+
+    it("come back when the old module is loaded again, also where one of them goes for another reason", () => {
+        const context = planning({ links: new Map([upLink("nvi0", { kind: "bridge" })]), facts: { kernel: "6.1.0-56-amd64" }, module: { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } } });
+        const { steps } = lossOf([wanted, single], [wanted, single], context);
+        const undone = undoOf([...steps, ...moduleKind.ensure(wanted, context)].sort((a, b) => a.order - b.order).reverse());
+        expect(undone.slice(0, 5)).toEqual(["module-unload", "module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-load 0.0.9", `ip link add name nvi0 address ${single.mac} type nvi`]);
+        expect(commandsOf(steps)).toEqual(["ip link del dev nvi0"]);
     });
 });
