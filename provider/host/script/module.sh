@@ -158,3 +158,9 @@ module_load() { # VERSION
 module_unload() {
 	[ ! -e /sys/module/nvi ] || bounded rmmod nvi
 }
+
+# Devices that are still there when ours have gone are somebody else's, and would go with it.
+module_unload_unused() {
+	devices=$(bounded ip -o link show type nvi) || return
+	[ "$devices" ] || module_unload
+}

@@ -7,14 +7,19 @@ import { moduleKind } from "../../../provider/reconcile/kinds/module";
 import { ruleKind } from "../../../provider/reconcile/kinds/rule";
 import { settingKind } from "../../../provider/reconcile/kinds/setting";
 import { ahead, lossOf } from "../../../provider/reconcile/loss";
-import type { ModuleFacts } from "../../../provider/reconcile/snapshot";
+import type { StoredObject } from "../../../provider/reconcile/objects";
+import type { ModuleFacts, Snapshot } from "../../../provider/reconcile/snapshot";
 import type { Artifact, Link, Module, Routes, Rule, Setting } from "../../../provider/syntax/artifact";
 import { commandsOf, finallyOf, planning, undoOf, upLink } from "./planning";
+import { OWNER } from "./things";
 
 const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, kernels: new Map() };
 const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: { version: "0.1.0", way: "dkms" } };
 const wanted: Module = { kind: "module", phase: "device", version: "0.1.0", install: false };
-const on = (module: ModuleFacts) => planning({ module, facts: { kernel: "6.1.0-56-amd64" } });
+const on = (module: ModuleFacts, more: Partial<Snapshot> = {}) => planning({ module, facts: { kernel: "6.1.0-56-amd64" }, ...more });
+const stored = (key: string, ...artifacts: Artifact[]): StoredObject => ({ key, manifest: { version: 1, object: key, owner: OWNER, artifacts, nics: [], saved: {} }, pending: false });
+/** Where an object of ours has had it before. */
+const ours = (module: ModuleFacts) => on(module, { objects: [stored("interface.nvi0", wanted)] });
 
 describe("the module", () => {
     it.each<[string, ModuleFacts, string[], string[], string[]?]>([
@@ -22,13 +27,13 @@ describe("the module", () => {
         ["that is nowhere", facts,
             ["module-install 0.1.0 as-is", "module-load 0.1.0"], ["module-remove 0.1.0 dkms", "module-unload"]],
         ["that is unloaded", { ...there, loaded: undefined }, ["module-load 0.1.0"], ["module-unload"]],
-        ["of another version goes when all is confirmed", { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } },
+        ["of another version of ours goes when all is confirmed", { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } },
             ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0"],
             ["module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-load 0.0.9", "module-unload"], ["module-remove 0.0.9 dkms"]],
-        ["that came by another way goes when all is confirmed, though it is of the same version", { ...there, installed: { version: "0.1.0", way: "prebuilt" } },
-            ["module-install 0.1.0 as-is"], ["module-remove 0.1.0 dkms", "module-restore 0.1.0 prebuilt 6.1.0-56-amd64"], ["module-remove 0.1.0 prebuilt"]],
+        ["of ours that came by another way goes when all is confirmed, though it is of the same version", { ...there, installed: { version: "0.1.0", way: "prebuilt" } },
+            ["module-install 0.1.0 as-is"], ["module-remove 0.1.0 dkms", "module-restore 0.1.0 prebuilt 6.1.0-56-amd64"], ["module-remove 0.1.0 prebuilt 6.1.0-56-amd64"]],
     ])("%s", (_, module, commands, undo, last = []) => {
-        const steps = moduleKind.ensure(wanted, on(module)).sort((a, b) => a.order - b.order);
+        const steps = moduleKind.ensure(wanted, ours(module)).sort((a, b) => a.order - b.order);
         expect(commandsOf(steps)).toEqual(commands);
         expect(undoOf(steps)).toEqual(undo);
         expect(finallyOf(steps)).toEqual(last);
@@ -46,9 +51,9 @@ describe("the module", () => {
         expect(Object.values(first!.files!).join("")).toContain(`MODULE_VERSION("${wanted.version}")`);
     });
 
-    it("goes whole, its file when all is confirmed; unless another object needs it", () => {
-        expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-unload"]);
-        expect(finallyOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-remove 0.1.0 dkms"]);
+    it("goes whole, its file when all is confirmed; unless another object needs it, or a device of somebody else's", () => {
+        expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-unload-unused"]);
+        expect(finallyOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-remove-unloaded 0.1.0 dkms"]);
         expect(moduleKind.remove(wanted, { ...on(there), held: new Set([moduleKind.key(wanted)]) })).toEqual([]);
     });
 
@@ -56,7 +61,16 @@ describe("the module", () => {
         const context = on({ ...there, loaded: undefined });
         expect(commandsOf(moduleKind.ensure(wanted, context))).toEqual(["module-load 0.1.0"]);
         expect(context.saved).toEqual({ "module nvi installed": "0.1.0, built by DKMS" });
-        expect(commandsOf(moduleKind.remove(wanted, { ...on(there), saved: context.saved }))).toEqual(["module-unload"]);
+        expect(commandsOf(moduleKind.remove(wanted, { ...on(there), saved: context.saved }))).toEqual(["module-unload-unused"]);
+    });
+
+    it("that was there before us stays aside where ours replaces it; ours does not, where that is replaced in its turn", () => {
+        const old: ModuleFacts = { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } };
+        const context = on(old);
+        expect(finallyOf(moduleKind.ensure(wanted, context))).toEqual([]);
+        expect(context.saved).toEqual({ "module nvi": "0.0.9", "module nvi installed": "0.0.9, built by DKMS" });
+        const later = moduleKind.ensure({ ...wanted, version: "0.2.0" }, { ...ours(there), saved: context.saved });
+        expect(finallyOf(later)).toEqual(["module-remove 0.1.0 dkms"]);
     });
 
     it("shows by whom it was built, and no more than there is", () => {
@@ -74,7 +88,7 @@ describe("the module", () => {
         const file = join(mkdtempSync(join(tmpdir(), "nvi-module-")), "nvi.ko");
         writeFileSync(file, "a module");
         const given: Module = { ...wanted, prebuilt: { "6.1.0-56-amd64": file, "6.1.0-57-amd64": file, "6.12.1-arm64": file } };
-        const with56 = (kernels: [string, string | undefined][]) => on({ ...there, installed: { version: "0.1.0", way: "prebuilt" }, kernels: new Map([["6.1.0-56-amd64", "0.1.0"], ...kernels]) });
+        const with56 = (kernels: [string, string | undefined][]) => on({ ...there, installed: { version: "0.1.0", way: "prebuilt" }, kernels: new Map([["6.1.0-56-amd64", "0.1.0"], ...kernels]) }, { objects: [stored("interface.nvi0", given)] });
         expect(moduleKind.requests(given).lines).toEqual([["kernel", "6.1.0-56-amd64"], ["kernel", "6.1.0-57-amd64"], ["kernel", "6.12.1-arm64"]]);
         for (const nothing of [[], [["6.1.0-57-amd64", "0.1.0"]]] as [string, string][][]) {
             expect(moduleKind.observed(given, with56(nothing).snapshot)).toEqual(moduleKind.entries(given));
@@ -85,7 +99,12 @@ describe("the module", () => {
         expect(first[0]!.files).toEqual({ "nvi.ko.6.1.0-57-amd64.base64": Buffer.from("a module").toString("base64") });
         const later = moduleKind.ensure(given, with56([["6.1.0-57-amd64", "0.0.9"]]));
         expect([commandsOf(later), undoOf(later), finallyOf(later)]).toEqual([["module-install-prebuilt 0.1.0 6.1.0-57-amd64"],
-            ["module-remove 0.1.0 prebuilt 6.1.0-57-amd64", "module-restore 0.0.9 prebuilt 6.1.0-57-amd64"], ["module-remove 0.0.9 prebuilt"]]);
+            ["module-remove 0.1.0 prebuilt 6.1.0-57-amd64", "module-restore 0.0.9 prebuilt 6.1.0-57-amd64"], ["module-remove 0.0.9 prebuilt 6.1.0-57-amd64"]]);
+        const theirs = { ...with56([["6.1.0-57-amd64", "0.0.9"]]), saved: { "module nvi installed for 6.1.0-57-amd64": "0.0.9" } };
+        expect(finallyOf(moduleKind.ensure(given, theirs))).toEqual([]);
+        const first56 = on({ ...facts, kernels: new Map([["6.1.0-56-amd64", undefined]]) });
+        moduleKind.ensure(given, first56);
+        expect(first56.saved, "of kernels that the router doesn't have").toEqual({});
         rmSync(dirname(file), { recursive: true });
     });
 
