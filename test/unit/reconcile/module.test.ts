@@ -184,4 +184,40 @@ describe("devices that are made anew", () => {
         expect(undone.slice(0, 5)).toEqual(["module-unload", "module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-load 0.0.9", `ip link add name nvi0 address ${single.mac} type nvi`]);
         expect(commandsOf(steps)).toEqual(["ip link del dev nvi0"]);
     });
+
+    describe("where others have something on them", () => {
+        const theirs: Artifact[] = [wanted, { ...single, name: "nvi7" }, { kind: "setting", phase: "device", device: "nvi7", name: "reinject", value: "self" }, { kind: "address", phase: "device", device: "nvi7", prefix: "100.64.7.1/32" }];
+        const toUplink: Routes["routes"][0] = { family: 4, table: 7700, to: "10.0.0.0/8", type: "unicast", hops: [{ dev: "isp1" }] };
+        const stage: Routes = { ...into, routes: [...into.routes, toUplink] };
+        const route = "ip -4 route add default table 7700 protocol 78 dev nvi0";
+
+        it("come back with a module of another version, with all that hangs on them; undoing brings it back, too", () => {
+            const links = new Map([upLink("nvi0", { kind: "nvi" }), upLink("nvi7", { kind: "nvi" }), upLink("nvi8", { kind: "nvi" }), upLink("isp1")]);
+            const objects = [stored("interface.nvi0", wanted, single), stored("interface.nvi7", ...theirs), stored("nat-stage.main", stage)];
+            const { devices, steps } = lossOf([wanted, single], [wanted, single], planning({ links, objects, module: { ...there, loaded: "0.0.9" } }));
+            const nvi7 = [`ip link add name nvi7 address ${single.mac} type nvi`, "set class/net/nvi7/nvi/reinject self", "ip address add 100.64.7.1/32 dev nvi7", "ip link set dev nvi7 up"];
+            expect(devices).toEqual(new Set(["nvi0", "nvi7", "nvi8"]));
+            expect(commandsOf(steps)).toEqual(expect.arrayContaining([...nvi7, route]));
+            expect(commandsOf(steps).filter((words) => /isp1|nvi8|type nvi$/.test(words))).toEqual([nvi7[0]]);
+            // The module is there before them, and NVIs before what leads into them.
+            expect(steps.find((step) => step.do[0]?.join(" ") === nvi7[0])!.order).toBeGreaterThan(order(wanted));
+            expect(steps.at(-1)!.do).toEqual([route.split(" ")]);
+            expect(steps[0]!.undo.map((words) => words.join(" "))).toEqual(expect.arrayContaining([`ip link add name nvi0 address ${single.mac} type nvi`, ...nvi7, route]));
+        });
+
+        it("of another backend have it again, once they are up", () => {
+            const objects = [stored("interface.nvi0", pair), stored("nat-stage.main", stage)];
+            const { steps } = lossOf([wanted, single], [pair], planning({ ...veth, objects, module: there }));
+            expect(commandsOf(steps)).toEqual(["ip link del dev nvi0", route]);
+            expect(steps[1]!.order).toBeGreaterThan(order(single, "up"));
+            expect(steps[0]!.undo.map((words) => words.join(" ")).at(-1)).toBe(route);
+        });
+
+        it("and will not be any more, have nothing of it; undoing brings it back", () => {
+            const far: Artifact = { kind: "address", phase: "device", device: "nvi0p", prefix: "100.64.7.1/32" };
+            const { steps } = lossOf([wanted, single], [pair], planning({ ...veth, objects: [stored("interface.nvi0", pair), stored("interface.x", far)], module: there }));
+            expect(commandsOf(steps)).toEqual(["ip link del dev nvi0"]);
+            expect(undoOf(steps)).toContain("ip address add 100.64.7.1/32 dev nvi0p");
+        });
+    });
 });
