@@ -10,7 +10,7 @@ const INSTALLED = `${LABEL} installed`;
 const installedFor = (release: string): string => `${INSTALLED} for ${release}`;
 
 export const wayOf = ({ prebuilt }: Module): ModuleWay => (prebuilt ? "prebuilt" : "dkms");
-const WAYS: Record<ModuleWay, string> = { dkms: "built by DKMS", prebuilt: "prebuilt" };
+export const WAYS: Record<ModuleWay, string> = { dkms: "built by DKMS", prebuilt: "prebuilt" };
 
 export const moduleKind: Kind<Module> = {
     key: () => LABEL,
