@@ -1,25 +1,28 @@
 import type { Artifact } from "../syntax/artifact";
-import { deviceOfSysctl, devicesOf } from "./devices";
+import { deviceOfSysctl, devicesOf, madeDevices } from "./devices";
 import { order, type PlanContext, type Step } from "./kind";
 import { kindOf } from "./kinds";
 import { isReplaced } from "./kinds/link";
+import { resolve } from "./resolve";
 import type { Snapshot } from "./snapshot";
 
 /*
  * Devices that a plan takes away to make them anew: of another backend, of a module that is loaded in another version, or
- * made something else by hand. What the kernel takes along with them (addresses, routes, their sysctls) is planned as absent.
+ * made something else by hand. What the kernel takes along with them (addresses, routes, their sysctls) is planned as absent; what
+ * of it is other objects', devices of the module among it, comes back as their manifests have it.
  */
 
 export interface Loss {
     devices: ReadonlySet<string>;
     /** The router without them. */
     snapshot: Snapshot;
-    /** Takes them away; undoing it brings back what `previous` says of them. */
+    /** Takes them away, and brings back what others have on them; undoing it brings back what `previous` and others' manifests say of them. */
     steps: Step[];
 }
 
 /** Before a device goes, and after the module was built. */
 const EARLIER = 0.25;
+const BEFORE_MODULE = -1;
 
 /** Packets wait for as long as a device is away: what does not need it is done before that, and stage 2's rules do without. */
 export function ahead(artifact: Artifact, steps: Step[], { devices }: Pick<Loss, "devices">): Step[] {
@@ -36,14 +39,21 @@ export function lossOf(wanted: readonly Artifact[], previous: readonly Artifact[
     if (devices.size === 0) return { devices, snapshot, steps: [] };
 
     const without = withoutDevices(snapshot, devices);
-    const undo = rebuilding(previous, devices, { ...context, snapshot: without, saved: {}, made: devices });
+    const others = ofOthers([...wanted, ...previous], snapshot);
+    // None of the routes that are to come back is there, and none of what else is in their tables is touched.
+    const empty = { ...context, snapshot: { ...without, routes: new Map() }, saved: {} };
+    const undo = rebuilding([...previous, ...others], devices, { ...empty, made: devices }).flatMap((step) => step.do);
+    const made = new Set([...madeDevices([...wanted, ...others])].filter((device) => devices.has(device)));
+    const back = rebuilding(others, made, { ...empty, made });
     const steps = replaced.map((link, i): Step => {
         const { name } = link as { name: string };
         // At the last moment: before the new one is made, after a module has been built.
-        return { order: order(link) - 0.5, label: `link ${name} goes`, do: [["ip", "link", "del", "dev", name]], undo: i === 0 ? undo : [] };
+        return { order: order(link) - 0.5, label: `link ${name} goes`, do: [["ip", "link", "del", "dev", name]], undo: i === 0 && !reloaded ? undo : [] };
     });
-    if (steps.length === 0) steps.push({ order: -1, label: "devices of the module go", do: [], undo });
-    return { devices, snapshot: without, steps };
+    // Before the module's own steps, so that undoing comes after theirs: until the old module is back its devices can't be, and
+    // unloading the new one would take along what is there by then.
+    if (reloaded) steps.unshift({ order: BEFORE_MODULE, label: "devices of the module go", do: [], undo });
+    return { devices, snapshot: without, steps: [...steps, ...back] };
 }
 
 function withPeer(artifact: Artifact, snapshot: Snapshot): string[] {
@@ -52,12 +62,24 @@ function withPeer(artifact: Artifact, snapshot: Snapshot): string[] {
     return peer === undefined ? [name] : [name, peer];
 }
 
-const concerns = (artifact: Artifact, devices: ReadonlySet<string>): boolean => devicesOf(artifact).some((device) => devices.has(device));
+/** What other objects have, by their manifests, as far as the router can have it now. */
+function ofOthers(own: readonly Artifact[], snapshot: Snapshot): Artifact[] {
+    const keyOf = (artifact: Artifact) => kindOf(artifact).key(artifact);
+    const ours = new Set(own.map(keyOf));
+    const theirs = snapshot.objects.flatMap(({ manifest }) => manifest.artifacts.flatMap((artifact) => resolve(artifact, snapshot) ?? [])).filter((artifact) => !ours.has(keyOf(artifact)));
+    return [...new Map(theirs.map((artifact) => [keyOf(artifact), artifact])).values()];
+}
 
-/** The commands that make anew what was there. */
-function rebuilding(previous: readonly Artifact[], devices: ReadonlySet<string>, context: PlanContext): string[][] {
-    const steps = previous.filter((artifact) => concerns(artifact, devices)).flatMap((artifact) => kindOf(artifact).ensure(artifact, context));
-    return steps.sort((a, b) => a.order - b.order).flatMap((step) => step.do);
+/** What of an artifact goes with devices. */
+function partOn(devices: ReadonlySet<string>, artifact: Artifact): Artifact[] {
+    if (!devicesOf(artifact).some((device) => devices.has(device))) return [];
+    return [artifact.kind === "routes" ? { ...artifact, routes: artifact.routes.filter(({ hops }) => hops.some(({ dev }) => devices.has(dev ?? ""))) } : artifact];
+}
+
+/** The steps that make anew what there was on devices, in their order. */
+function rebuilding(artifacts: readonly Artifact[], devices: ReadonlySet<string>, context: PlanContext): Step[] {
+    const steps = artifacts.flatMap((artifact) => partOn(devices, artifact)).flatMap((artifact) => kindOf(artifact).ensure(artifact, context));
+    return steps.sort((a, b) => a.order - b.order);
 }
 
 function withoutDevices(snapshot: Snapshot, devices: ReadonlySet<string>): Snapshot {

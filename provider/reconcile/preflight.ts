@@ -6,6 +6,7 @@ import type { Finding } from "./finding";
 import { firewalls } from "./firewalls";
 import { isShared, type Request } from "./kind";
 import { kindOf } from "./kinds";
+import { wayOf, WAYS } from "./kinds/module";
 import { madeDevices } from "./devices";
 import { networkdFindings } from "./networkd";
 import { objectKey, type StoredObject } from "./objects";
@@ -62,14 +63,25 @@ function claims(desired: DesiredObject, artifacts: readonly Artifact[], snapshot
         const key = kindOf(artifact).key(artifact);
         for (const other of others) {
             const theirs = other.manifest.artifacts.find((one) => kindOf(one).key(one) === key);
-            if (!theirs || (isShared(artifact) && isSame(artifact, theirs))) continue;
-            findings.set(key, { reason: `${key} belongs to ${other.manifest.object} of ${other.manifest.owner}`, cure: "use another name, table or priority, or manage both in one resource" });
+            if (!theirs || (isShared(artifact) && agree(artifact, theirs))) continue;
+            const cure = artifact.kind === "module" ? BY_ONE_WAY : "use another name, table or priority, or manage both in one resource";
+            findings.set(key, { reason: `${key} belongs to ${other.manifest.object} of ${other.manifest.owner}${comes(theirs)}`, cure });
         }
     }
     return [...findings.values()];
 }
 
-const isSame = (one: Artifact, other: Artifact): boolean => JSON.stringify(kindOf(one).entries(one)) === JSON.stringify(kindOf(other).entries(other));
+const BY_ONE_WAY = 'give `prebuilt` to all of the router\'s resources with backend "module", or to none; to change it, have all but one use backend "rules" for the time being';
+const comes = (artifact: Artifact): string => (artifact.kind === "module" ? `, for which it is ${WAYS[wayOf(artifact)]}` : "");
+
+/**
+ * The module is one for all. Files for other kernels don't contradict each other; another version brings everybody's devices back
+ * (see loss.ts), else nobody could be the first to change it. But those who want it by two ways would replace it for ever.
+ */
+function agree(one: Artifact, other: Artifact): boolean {
+    if (one.kind === "module" && other.kind === "module") return wayOf(one) === wayOf(other);
+    return JSON.stringify(kindOf(one).entries(one)) === JSON.stringify(kindOf(other).entries(other));
+}
 
 /** What every backend needs, beyond the tools. */
 export function kernel(snapshot: Snapshot): Finding[] {

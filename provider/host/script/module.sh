@@ -141,7 +141,9 @@ module_restore() { # VERSION dkms | VERSION prebuilt RELEASE
 	[ ! -e "$file.$1" ] || { mv "$file.$1" "$file" && depmod -a "$3"; }
 }
 
+# Undoing may find it still loaded.
 module_load() { # VERSION
+	[ "$(cat /sys/module/nvi/version 2>/dev/null)" != "$1" ] || return 0
 	bounded modprobe nvi || {
 		dmesg | tail -n 5 >&2
 		return 1
@@ -155,4 +157,10 @@ module_load() { # VERSION
 # modules nvi needs, with others' settings of them.
 module_unload() {
 	[ ! -e /sys/module/nvi ] || bounded rmmod nvi
+}
+
+# Devices that are still there when ours have gone are somebody else's, and would go with it.
+module_unload_unused() {
+	devices=$(bounded ip -o link show type nvi) || return
+	[ "$devices" ] || module_unload
 }

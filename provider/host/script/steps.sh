@@ -11,7 +11,9 @@ execute() { # WORD...
 	module-restore) (umask 022 && module_restore "$2" "$3" "${4:-}") ;;
 	module-remove) (umask 022 && module_remove "$2" "$3" "${4:-}") ;;
 	module-load) module_load "$2" ;;
+	module-remove-unloaded) [ -e /sys/module/nvi ] || (umask 022 && module_remove "$2" "$3") ;;
 	module-unload) module_unload ;;
+	module-unload-unused) module_unload_unused ;;
 	boot) (umask 022 && "boot_$2") ;;
 	put-unless) shift && put_unless "$@" ;;
 	put-if-there) [ ! -e "/proc/sys/$2" ] || printf '%s\n' "$3" >"/proc/sys/$2" ;;

@@ -163,9 +163,13 @@ describe("drift of the module", () => {
         await repaired(["link nvi0 reinject", "link nvi0 ingress"]);
     });
 
-    it("of another version, which is replaced under traffic", async () => {
+    async function olderByHand(): Promise<void> {
         copyFileSync(older(module.file, join(office.stack.folder, "older.ko")), join(office.lab.dir, "router-ssh", "older.ko"));
         await onRouter('cp /etc/ssh/lab/older.ko /lib/modules/"$(uname -r)"/updates/nvi.ko && depmod -a && ip link del nvi0 && rmmod nvi && modprobe nvi');
+    }
+
+    it("of another version, which is replaced under traffic", async () => {
+        await olderByHand();
         expect(await drift(office.stack)).toMatchObject({ "module nvi": expect.stringContaining(OLDER), "module nvi installed": expect.stringContaining(`"${OLDER}, prebuilt"`) });
         await office.stack.up(["--refresh"]);
         await office.stack.preview(["--refresh", "--expect-no-changes"]);
@@ -175,6 +179,23 @@ describe("drift of the module", () => {
         await underTraffic("another version of the module", () => office.stack.up(["--refresh"]));
         await office.stack.preview(["--refresh", "--expect-no-changes"]);
         expect(await onRouter('ls /lib/modules/"$(uname -r)"/updates')).toBe("nvi.ko");
+    });
+
+    it("of another version, which is replaced but not wanted, as a check fails: it is loaded and on disk again, with its device", async () => {
+        await olderByHand();
+        // All but the module is as it was made: what is restored looks for no version but that of the manifest, and goes on.
+        await onRouter("sh /etc/nvi/nvi restore early || true; sh /etc/nvi/nvi restore late || true; ip link show dev nvi0 >&2");
+        const before = await office.lab.dump();
+        write({ ...withModule(), checks: [{ kind: "command", name: "not wanted", within: 1, command: `test "$(cat /sys/module/nvi/version)" = ${OLDER}` }] });
+        const { code, all } = await office.stack.up(["--refresh"], { allowFailure: true });
+        expect(code).not.toBe(0);
+        expect(all).toMatch(/the check "not wanted" failed; the router has undone it and is as it was/);
+        expect(await onRouter('cat /sys/module/nvi/version; modinfo -F version nvi; ls /lib/modules/"$(uname -r)"/updates')).toBe(`${OLDER}\n${OLDER}\nnvi.ko`);
+        expect(changed(before, await office.lab.dump())).toEqual([]);
+        for (const words of families) expect(await probe(client(), { to: words.internet, port: 443 }), words.family).toMatchObject({ ok: true, peer: words.isp2 });
+        write(withModule());
+        await office.stack.up(["--refresh"]);
+        await office.stack.preview(["--refresh", "--expect-no-changes"]);
     });
 });
 

@@ -7,14 +7,19 @@ import { moduleKind } from "../../../provider/reconcile/kinds/module";
 import { ruleKind } from "../../../provider/reconcile/kinds/rule";
 import { settingKind } from "../../../provider/reconcile/kinds/setting";
 import { ahead, lossOf } from "../../../provider/reconcile/loss";
-import type { ModuleFacts } from "../../../provider/reconcile/snapshot";
+import type { StoredObject } from "../../../provider/reconcile/objects";
+import type { ModuleFacts, Snapshot } from "../../../provider/reconcile/snapshot";
 import type { Artifact, Link, Module, Routes, Rule, Setting } from "../../../provider/syntax/artifact";
 import { commandsOf, finallyOf, planning, undoOf, upLink } from "./planning";
+import { OWNER } from "./things";
 
 const facts: ModuleFacts = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true, kernels: new Map() };
 const there: ModuleFacts = { ...facts, loaded: "0.1.0", installed: { version: "0.1.0", way: "dkms" } };
 const wanted: Module = { kind: "module", phase: "device", version: "0.1.0", install: false };
-const on = (module: ModuleFacts) => planning({ module, facts: { kernel: "6.1.0-56-amd64" } });
+const on = (module: ModuleFacts, more: Partial<Snapshot> = {}) => planning({ module, facts: { kernel: "6.1.0-56-amd64" }, ...more });
+const stored = (key: string, ...artifacts: Artifact[]): StoredObject => ({ key, manifest: { version: 1, object: key, owner: OWNER, artifacts, nics: [], saved: {} }, pending: false });
+/** Where an object of ours has had it before. */
+const ours = (module: ModuleFacts) => on(module, { objects: [stored("interface.nvi0", wanted)] });
 
 describe("the module", () => {
     it.each<[string, ModuleFacts, string[], string[], string[]?]>([
@@ -22,16 +27,21 @@ describe("the module", () => {
         ["that is nowhere", facts,
             ["module-install 0.1.0 as-is", "module-load 0.1.0"], ["module-remove 0.1.0 dkms", "module-unload"]],
         ["that is unloaded", { ...there, loaded: undefined }, ["module-load 0.1.0"], ["module-unload"]],
-        ["of another version goes when all is confirmed", { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } },
+        ["of another version of ours goes when all is confirmed", { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } },
             ["module-install 0.1.0 as-is", "module-unload", "module-load 0.1.0"],
-            ["module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-unload", "module-load 0.0.9"], ["module-remove 0.0.9 dkms"]],
-        ["that came by another way goes when all is confirmed, though it is of the same version", { ...there, installed: { version: "0.1.0", way: "prebuilt" } },
-            ["module-install 0.1.0 as-is"], ["module-remove 0.1.0 dkms", "module-restore 0.1.0 prebuilt 6.1.0-56-amd64"], ["module-remove 0.1.0 prebuilt"]],
+            ["module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-load 0.0.9", "module-unload"], ["module-remove 0.0.9 dkms"]],
+        ["of ours that came by another way goes when all is confirmed, though it is of the same version", { ...there, installed: { version: "0.1.0", way: "prebuilt" } },
+            ["module-install 0.1.0 as-is"], ["module-remove 0.1.0 dkms", "module-restore 0.1.0 prebuilt 6.1.0-56-amd64"], ["module-remove 0.1.0 prebuilt 6.1.0-56-amd64"]],
     ])("%s", (_, module, commands, undo, last = []) => {
-        const steps = moduleKind.ensure(wanted, on(module)).sort((a, b) => a.order - b.order);
+        const steps = moduleKind.ensure(wanted, ours(module)).sort((a, b) => a.order - b.order);
         expect(commandsOf(steps)).toEqual(commands);
         expect(undoOf(steps)).toEqual(undo);
         expect(finallyOf(steps)).toEqual(last);
+    });
+
+    it("of another version is loaded again when its file is back", () => {
+        const steps = moduleKind.ensure(wanted, on({ ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "prebuilt" } }));
+        expect(undoOf(steps.reverse())).toEqual(["module-unload", "module-remove 0.1.0 dkms", "module-restore 0.0.9 prebuilt 6.1.0-56-amd64", "module-load 0.0.9"]);
     });
 
     it("comes with its source, which DKMS builds", () => {
@@ -41,9 +51,9 @@ describe("the module", () => {
         expect(Object.values(first!.files!).join("")).toContain(`MODULE_VERSION("${wanted.version}")`);
     });
 
-    it("goes whole, its file when all is confirmed; unless another object needs it", () => {
-        expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-unload"]);
-        expect(finallyOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-remove 0.1.0 dkms"]);
+    it("goes whole, its file when all is confirmed; unless another object needs it, or a device of somebody else's", () => {
+        expect(commandsOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-unload-unused"]);
+        expect(finallyOf(moduleKind.remove(wanted, on(there)))).toEqual(["module-remove-unloaded 0.1.0 dkms"]);
         expect(moduleKind.remove(wanted, { ...on(there), held: new Set([moduleKind.key(wanted)]) })).toEqual([]);
     });
 
@@ -51,7 +61,16 @@ describe("the module", () => {
         const context = on({ ...there, loaded: undefined });
         expect(commandsOf(moduleKind.ensure(wanted, context))).toEqual(["module-load 0.1.0"]);
         expect(context.saved).toEqual({ "module nvi installed": "0.1.0, built by DKMS" });
-        expect(commandsOf(moduleKind.remove(wanted, { ...on(there), saved: context.saved }))).toEqual(["module-unload"]);
+        expect(commandsOf(moduleKind.remove(wanted, { ...on(there), saved: context.saved }))).toEqual(["module-unload-unused"]);
+    });
+
+    it("that was there before us stays aside where ours replaces it; ours does not, where that is replaced in its turn", () => {
+        const old: ModuleFacts = { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } };
+        const context = on(old);
+        expect(finallyOf(moduleKind.ensure(wanted, context))).toEqual([]);
+        expect(context.saved).toEqual({ "module nvi": "0.0.9", "module nvi installed": "0.0.9, built by DKMS" });
+        const later = moduleKind.ensure({ ...wanted, version: "0.2.0" }, { ...ours(there), saved: context.saved });
+        expect(finallyOf(later)).toEqual(["module-remove 0.1.0 dkms"]);
     });
 
     it("shows by whom it was built, and no more than there is", () => {
@@ -69,7 +88,7 @@ describe("the module", () => {
         const file = join(mkdtempSync(join(tmpdir(), "nvi-module-")), "nvi.ko");
         writeFileSync(file, "a module");
         const given: Module = { ...wanted, prebuilt: { "6.1.0-56-amd64": file, "6.1.0-57-amd64": file, "6.12.1-arm64": file } };
-        const with56 = (kernels: [string, string | undefined][]) => on({ ...there, installed: { version: "0.1.0", way: "prebuilt" }, kernels: new Map([["6.1.0-56-amd64", "0.1.0"], ...kernels]) });
+        const with56 = (kernels: [string, string | undefined][]) => on({ ...there, installed: { version: "0.1.0", way: "prebuilt" }, kernels: new Map([["6.1.0-56-amd64", "0.1.0"], ...kernels]) }, { objects: [stored("interface.nvi0", given)] });
         expect(moduleKind.requests(given).lines).toEqual([["kernel", "6.1.0-56-amd64"], ["kernel", "6.1.0-57-amd64"], ["kernel", "6.12.1-arm64"]]);
         for (const nothing of [[], [["6.1.0-57-amd64", "0.1.0"]]] as [string, string][][]) {
             expect(moduleKind.observed(given, with56(nothing).snapshot)).toEqual(moduleKind.entries(given));
@@ -80,7 +99,12 @@ describe("the module", () => {
         expect(first[0]!.files).toEqual({ "nvi.ko.6.1.0-57-amd64.base64": Buffer.from("a module").toString("base64") });
         const later = moduleKind.ensure(given, with56([["6.1.0-57-amd64", "0.0.9"]]));
         expect([commandsOf(later), undoOf(later), finallyOf(later)]).toEqual([["module-install-prebuilt 0.1.0 6.1.0-57-amd64"],
-            ["module-remove 0.1.0 prebuilt 6.1.0-57-amd64", "module-restore 0.0.9 prebuilt 6.1.0-57-amd64"], ["module-remove 0.0.9 prebuilt"]]);
+            ["module-remove 0.1.0 prebuilt 6.1.0-57-amd64", "module-restore 0.0.9 prebuilt 6.1.0-57-amd64"], ["module-remove 0.0.9 prebuilt 6.1.0-57-amd64"]]);
+        const theirs = { ...with56([["6.1.0-57-amd64", "0.0.9"]]), saved: { "module nvi installed for 6.1.0-57-amd64": "0.0.9" } };
+        expect(finallyOf(moduleKind.ensure(given, theirs))).toEqual([]);
+        const first56 = on({ ...facts, kernels: new Map([["6.1.0-56-amd64", undefined]]) });
+        moduleKind.ensure(given, first56);
+        expect(first56.saved, "of kernels that the router doesn't have").toEqual({});
         rmSync(dirname(file), { recursive: true });
     });
 
@@ -151,5 +175,49 @@ describe("devices that are made anew", () => {
         expect(devices).toEqual(new Set(["nvi0", "nvi7"]));
         expect(commandsOf(steps)).toEqual([]);
         expect(undoOf(steps)[0]).toBe(`ip link add name nvi0 address ${single.mac} type nvi`);
+    });
+
+    it("come back when the old module is loaded again, also where one of them goes for another reason", () => {
+        const context = planning({ links: new Map([upLink("nvi0", { kind: "bridge" })]), facts: { kernel: "6.1.0-56-amd64" }, module: { ...there, loaded: "0.0.9", installed: { version: "0.0.9", way: "dkms" } } });
+        const { steps } = lossOf([wanted, single], [wanted, single], context);
+        const undone = undoOf([...steps, ...moduleKind.ensure(wanted, context)].sort((a, b) => a.order - b.order).reverse());
+        expect(undone.slice(0, 5)).toEqual(["module-unload", "module-remove 0.1.0 dkms", "module-restore 0.0.9 dkms", "module-load 0.0.9", `ip link add name nvi0 address ${single.mac} type nvi`]);
+        expect(commandsOf(steps)).toEqual(["ip link del dev nvi0"]);
+    });
+
+    describe("where others have something on them", () => {
+        const theirs: Artifact[] = [wanted, { ...single, name: "nvi7" }, { kind: "setting", phase: "device", device: "nvi7", name: "reinject", value: "self" }, { kind: "address", phase: "device", device: "nvi7", prefix: "100.64.7.1/32" }];
+        const toUplink: Routes["routes"][0] = { family: 4, table: 7700, to: "10.0.0.0/8", type: "unicast", hops: [{ dev: "isp1" }] };
+        const stage: Routes = { ...into, routes: [...into.routes, toUplink] };
+        const route = "ip -4 route add default table 7700 protocol 78 dev nvi0";
+
+        it("come back with a module of another version, with all that hangs on them; undoing brings it back, too", () => {
+            const links = new Map([upLink("nvi0", { kind: "nvi" }), upLink("nvi7", { kind: "nvi" }), upLink("nvi8", { kind: "nvi" }), upLink("isp1")]);
+            const objects = [stored("interface.nvi0", wanted, single), stored("interface.nvi7", ...theirs), stored("nat-stage.main", stage)];
+            const { devices, steps } = lossOf([wanted, single], [wanted, single], planning({ links, objects, module: { ...there, loaded: "0.0.9" } }));
+            const nvi7 = [`ip link add name nvi7 address ${single.mac} type nvi`, "set class/net/nvi7/nvi/reinject self", "ip address add 100.64.7.1/32 dev nvi7", "ip link set dev nvi7 up"];
+            expect(devices).toEqual(new Set(["nvi0", "nvi7", "nvi8"]));
+            expect(commandsOf(steps)).toEqual(expect.arrayContaining([...nvi7, route]));
+            expect(commandsOf(steps).filter((words) => /isp1|nvi8|type nvi$/.test(words))).toEqual([nvi7[0]]);
+            // The module is there before them, and NVIs before what leads into them.
+            expect(steps.find((step) => step.do[0]?.join(" ") === nvi7[0])!.order).toBeGreaterThan(order(wanted));
+            expect(steps.at(-1)!.do).toEqual([route.split(" ")]);
+            expect(steps[0]!.undo.map((words) => words.join(" "))).toEqual(expect.arrayContaining([`ip link add name nvi0 address ${single.mac} type nvi`, ...nvi7, route]));
+        });
+
+        it("of another backend have it again, once they are up", () => {
+            const objects = [stored("interface.nvi0", pair), stored("nat-stage.main", stage)];
+            const { steps } = lossOf([wanted, single], [pair], planning({ ...veth, objects, module: there }));
+            expect(commandsOf(steps)).toEqual(["ip link del dev nvi0", route]);
+            expect(steps[1]!.order).toBeGreaterThan(order(single, "up"));
+            expect(steps[0]!.undo.map((words) => words.join(" ")).at(-1)).toBe(route);
+        });
+
+        it("and will not be any more, have nothing of it; undoing brings it back", () => {
+            const far: Artifact = { kind: "address", phase: "device", device: "nvi0p", prefix: "100.64.7.1/32" };
+            const { steps } = lossOf([wanted, single], [pair], planning({ ...veth, objects: [stored("interface.nvi0", pair), stored("interface.x", far)], module: there }));
+            expect(commandsOf(steps)).toEqual(["ip link del dev nvi0"]);
+            expect(undoOf(steps)).toContain("ip address add 100.64.7.1/32 dev nvi0p");
+        });
     });
 });

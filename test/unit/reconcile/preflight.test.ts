@@ -3,6 +3,7 @@ import type { NviError } from "../../../provider/model/errors";
 import type { DesiredObject } from "../../../provider/reconcile/desired";
 import { ensure, remove } from "../../../provider/reconcile/engine";
 import { parseNetworkd } from "../../../provider/reconcile/networkd";
+import type { Module } from "../../../provider/syntax/artifact";
 import { ownAddress } from "../../../provider/syntax/own-address";
 import { FakeRouter, section } from "./fake-router";
 import { diversion, forwarding, guard, loose, manifestOf, object, stage1 } from "./things";
@@ -106,6 +107,18 @@ describe("what belongs to somebody else is not taken", () => {
         router.objects.set("two-stage-nat.x", manifestOf([forwarding, { ...loose, value: "1" }], { object: "two-stage-nat.x" }));
         await ensure(router, object(forwarding));
         expect((await refusal(object(loose), (other) => other.objects.set("two-stage-nat.x", router.objects.get("two-stage-nat.x")!))).kind).toBe("foreign");
+    });
+
+    it("and so can the module, of whatever version and for whatever kernels, where it comes by one way", async () => {
+        const module: Module = { kind: "module", phase: "device", version: "0.1.0", install: false, prebuilt: { "6.1.0-18-amd64": "/nowhere/56.ko" } };
+        const held = (one: Module) => (router: FakeRouter) => { router.objects.set("interface.x", manifestOf([one], { object: "interface.x", owner: theirs })); };
+        const router = new FakeRouter();
+        router.broken = [section("module", "loaded\t0.1.0\ninstalled\t0.1.0\nway\tprebuilt\nloadable\tyes\nkernel\t6.1.0-18-amd64 0.1.0\n")];
+        held({ ...module, version: "0.0.9", prebuilt: { ...module.prebuilt, "6.1.0-19-amd64": "/nowhere/57.ko" } })(router);
+        await ensure(router, object(module));
+        expect(router.objects.has("nat-stage.main")).toBe(true);
+        const { prebuilt: _, ...built } = module;
+        expect(await refusal(object(module), held(built))).toMatchObject({ kind: "foreign", reason: expect.stringMatching(/^module nvi belongs to interface\.x of .*, for which it is built by DKMS\n {4}cure: give `prebuilt` to all/) as string });
     });
 });
 
