@@ -163,8 +163,11 @@ static unsigned int nvi_postrouting(void *priv, struct sk_buff *skb,
 	if (READ_ONCE(nvi->source) == NVI_SOURCE_MARK)
 		return NF_ACCEPT;
 
-	/* IPv6 names the device that the router's own packets leave by. */
-	ifindex = in && in != state->out ? in->ifindex : 0;
+	/*
+	 * The router's own packets may name a device too, a tunnel or the one
+	 * that they leave by. Only those that were received have skb_iif.
+	 */
+	ifindex = in && in != state->out && skb->skb_iif ? in->ifindex : 0;
 	mask = READ_ONCE(nvi->mark_mask);
 	if (!field_fits(mask, ifindex))
 		ifindex = 0;

@@ -6,6 +6,7 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
+#include <linux/ip.h>
 #include <linux/module.h>
 #include <linux/skbuff.h>
 #include <net/net_namespace.h>
@@ -51,11 +52,14 @@ static void make_received(struct nvi *nvi, struct sk_buff *skb,
 			  struct net_device *dev)
 {
 	struct metadata_dst *stage = rcu_dereference_bh(nvi->stage);
+	u32 mark = skb->mark;
 
 	skb_orphan(skb);
-	skb_scrub_packet(skb, false);
+	/* As between namespaces: when it came is forgotten, when to send is not. */
+	skb_scrub_packet(skb, true);
+	skb->mark = mark;
+	skb_set_queue_mapping(skb, 0);	/* of ours, not of the NIC's */
 	nvi_set_untracked(skb);
-	skb->tstamp = 0;	/* it may say when to send, not when it came */
 	set_device(skb, dev);
 	nvi_set_reinjected(skb);
 	if (stage) {
@@ -82,6 +86,9 @@ static netdev_tx_t nvi_xmit(struct sk_buff *skb, struct net_device *dev)
 	skb_tx_timestamp(skb);
 	if (unlikely(!pskb_may_pull(skb, ETH_HLEN)))
 		return drop(nvi, skb, NVI_DROP_SHORT);
+	/* A device moves to another namespace even if the hook can't. */
+	if (unlikely(!READ_ONCE(nvi->counted)))
+		return drop(nvi, skb, NVI_DROP_NO_NIC);
 	ifindex = nvi_ingress_ifindex(nvi, skb);
 	/* As the nvi device itself, the NIC is no more than what the mark says. */
 	if (READ_ONCE(nvi->reinject) == NVI_REINJECT_INGRESS) {
@@ -104,10 +111,20 @@ static netdev_tx_t nvi_xmit(struct sk_buff *skb, struct net_device *dev)
 static struct metadata_dst *alloc_stage(u64 tun_id)
 {
 	struct metadata_dst *stage;
+	struct dst_metrics *metrics;
 
-	stage = metadata_dst_alloc(0, METADATA_IP_TUNNEL, GFP_KERNEL);
-	if (stage)
-		stage->u.tun_info.key.tun_id = cpu_to_be64(tun_id);
+	stage = metadata_dst_alloc(sizeof(*metrics), METADATA_IP_TUNNEL,
+				   GFP_KERNEL);
+	if (!stage)
+		return NULL;
+	/*
+	 * nf_send_reset() asks any dst for its hop limit, and one without asks
+	 * its device, which this one lacks. The metrics go with the dst.
+	 */
+	metrics = (struct dst_metrics *)(stage + 1);
+	metrics->metrics[RTAX_HOPLIMIT - 1] = IPDEFTTL;
+	dst_init_metrics(&stage->dst, metrics->metrics, true);
+	stage->u.tun_info.key.tun_id = cpu_to_be64(tun_id);
 	return stage;
 }
 
@@ -225,27 +242,36 @@ static struct rtnl_link_ops nvi_link_ops __read_mostly = {
 
 /* Namespaces: those without an nvi device have no hook */
 
-static int nvi_device_added(struct net *net)
+static int nvi_device_added(struct net_device *dev)
 {
-	struct nvi_net *nn = net_generic(net, nvi_net_id);
+	struct nvi_net *nn = net_generic(dev_net(dev), nvi_net_id);
+	struct nvi *nvi = netdev_priv(dev);
 	int err;
 
 	if (!nn->devices) {
-		err = nvi_register_hooks(net);
+		err = nvi_register_hooks(dev_net(dev));
 		if (err)
 			return err;
 	}
 	nn->devices++;
+	WRITE_ONCE(nvi->counted, true);
 	return 0;
 }
 
-/* Also called for a device whose addition failed. */
-static void nvi_device_removed(struct net *net)
+/*
+ * Also called for a device that another notifier has refused, and once more
+ * each second for one that somebody still holds.
+ */
+static void nvi_device_removed(struct net_device *dev)
 {
-	struct nvi_net *nn = net_generic(net, nvi_net_id);
+	struct nvi_net *nn = net_generic(dev_net(dev), nvi_net_id);
+	struct nvi *nvi = netdev_priv(dev);
 
-	if (nn->devices && !--nn->devices)
-		nvi_unregister_hooks(net);
+	if (!nvi->counted)
+		return;
+	WRITE_ONCE(nvi->counted, false);
+	if (!--nn->devices)
+		nvi_unregister_hooks(dev_net(dev));
 }
 
 /* A device that moves to another namespace is unregistered and registered. */
@@ -257,9 +283,9 @@ static int nvi_netdev_event(struct notifier_block *nb, unsigned long event,
 	if (!is_nvi(dev))
 		return NOTIFY_DONE;
 	if (event == NETDEV_REGISTER)
-		return notifier_from_errno(nvi_device_added(dev_net(dev)));
+		return notifier_from_errno(nvi_device_added(dev));
 	if (event == NETDEV_UNREGISTER)
-		nvi_device_removed(dev_net(dev));
+		nvi_device_removed(dev);
 	return NOTIFY_DONE;
 }
 

@@ -48,6 +48,7 @@ struct nvi {
 	u64 tun_id;
 	struct metadata_dst __rcu *stage;	/* NULL if tun_id is 0 */
 	struct nvi_stats __percpu *stats;
+	bool counted;				/* by its namespace, which has the hook then */
 };
 
 /* main.c */

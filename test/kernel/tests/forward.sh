@@ -99,8 +99,34 @@ ip -n B link set b0 mtu 1500
 rule_of guard prerouting -250 'ct state untracked reject'
 check "stage 2 may reject before it routes" fails reaches A 10.0.2.2
 check "stage 2 may reject before it routes, IPv6" fails reaches A fd02::2
+refused() { ip netns exec A socat -u OPEN:/dev/null "$1:5201,connect-timeout=5" 2>&1 | grep -i refused; }
+rule_of guard prerouting -250 'ct state != untracked meta l4proto tcp reject with tcp reset'
+if refused TCP4:10.0.2.2 >/dev/null; then
+    rule_of guard prerouting -250 'ct state untracked meta l4proto tcp reject with tcp reset'
+    check "or reset, before it routes" refused TCP4:10.0.2.2
+    check "or reset, before it routes, IPv6" refused 'TCP6:[fd02::2]'
+else
+    skip "or reset, before it routes" "this kernel resets nothing in PREROUTING"
+fi
 R nft delete table inet guard
 check "and accept again" reaches_soon A 10.0.2.2
+
+# As when somebody listens to the wire, the kernel stamps what comes; fq drops what is to be sent much later.
+R socat -u INTERFACE:eth0 OPEN:/dev/null &
+listener=$!
+if R tc qdisc replace dev eth1 root fq 2>/dev/null; then
+    check "TCP by a queue that goes by time" bulk A 10.0.2.2 5201 2M
+    R tc qdisc del dev eth1 root
+else
+    skip "TCP by a queue that goes by time" "no fq in this kernel"
+fi
+kill $listener
+
+check "a device that the kernel refuses" fails ip -n R link add all type nvi
+check "takes nothing along" reaches_soon A 10.0.2.2
+check "nor does one that goes" sh -c 'ip -n R link add nvi1 type nvi && ip -n R link del nvi1'
+check "all passes as before" reaches_soon A fd02::2
+check "more transmit queues are fine" sh -c 'ip -n R link add nvi1 numtxqueues 8 type nvi && ip -n R link del nvi1'
 
 ip -n R link set nvi0 down
 check "nothing passes with the device down" fails reaches A 10.0.2.2
