@@ -58,7 +58,7 @@ export interface ListedChain {
 export interface ListedTable {
     name: string;
     chains: ListedChain[];
-    /** Sets, maps, flowtables and other things, which our tables never have. */
+    /** Sets, maps, flowtables and other things, which our tables never have; flags, too: `flags dormant` switches a table off. */
     others: string[];
 }
 
@@ -87,7 +87,9 @@ export function parseTable(listing: string): ListedTable {
             return table;
         } else if (chain && line.startsWith("\t\t")) {
             addLine(chain, line.trim());
-        } else if (line.trim() !== "" && !other && !/^\t(comment|flags) /.test(line)) {
+        } else if (/^\tflags /.test(line)) {
+            table.others.push(line.trim());
+        } else if (line.trim() !== "" && !other && !/^\tcomment /.test(line)) {
             throw new Error(`line of a table that is not understood: ${JSON.stringify(line.slice(0, 200))}`);
         }
     }
