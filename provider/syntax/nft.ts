@@ -60,6 +60,8 @@ export interface ListedTable {
     chains: ListedChain[];
     /** Sets, maps, flowtables and other things, which our tables never have; flags, too: `flags dormant` switches a table off. */
     others: string[];
+    /** As nft printed it, which nft takes: handles are comments to it, and it knows a file's chains before the rules that jump to them. */
+    listing: string;
 }
 
 /**
@@ -71,7 +73,7 @@ export function parseTable(listing: string): ListedTable {
     const lines = listing.split("\n");
     const head = /^table inet (\S+) \{/.exec(lines[0] ?? "");
     if (!head) throw new Error(`not the listing of a table: ${JSON.stringify(lines[0]?.slice(0, 80))}`);
-    const table: ListedTable = { name: head[1]!, chains: [], others: [] };
+    const table: ListedTable = { name: head[1]!, chains: [], others: [], listing };
     let chain: ListedChain | undefined;
     let other = false;
     for (const line of lines.slice(1)) {
