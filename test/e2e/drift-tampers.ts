@@ -94,12 +94,12 @@ function tableTampers(table: Table): Tamper[] {
     const { name, chains } = table;
     const whole = chains.flatMap((chain) => [`nft ${name} ${chain.name}`, ...chain.rules.map((rule) => `nft ${name} ${chain.name} ${rule.id}`)]);
     const beside = (what: string) => ({ places: [`${name} FOREIGN ${what}`], rewrites: [name] });
-    const all = { places: [...["chain", "set", "flags"].flatMap((what) => beside(what).places), ...chains.flatMap((chain) => slots(`${name} ${chain.name}`))], rewrites: [name] };
+    const all = { places: [...["chain", "set"].flatMap((what) => beside(what).places), ...chains.flatMap((chain) => slots(`${name} ${chain.name}`))], rewrites: [name] };
     return [
         { what: "table deleted", script: `nft delete table inet ${name}`, names: whole, ...all },
         { what: "foreign chain added", script: nft(`add chain inet ${name} byhand`), names: [`nft ${name} FOREIGN chain byhand`], ...beside("chain") },
         { what: "foreign set added", script: nft(`add set inet ${name} byhand { type ipv4_addr; }`), names: [`nft ${name} FOREIGN set byhand`], ...beside("set") },
-        { what: "table switched off", script: `nft add table inet ${name} '{ flags dormant; }'`, names: [`nft ${name} FOREIGN flags dormant`], ...beside("flags") },
+        { what: "table switched off", script: `nft add table inet ${name} '{ flags dormant; }'`, names: [`nft ${name} FOREIGN flags dormant`], places: [EVERYWHERE], rewrites: [name] },
         ...chains.flatMap((chain) => [...chainTampers(table, chain), ...nftRuleTampers(table, chain)]),
     ];
 }
