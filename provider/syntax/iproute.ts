@@ -40,6 +40,20 @@ export function ruleCommand(verb: "add" | "del", rule: Rule): string[] {
     return [...words, ...ruleValue(rule).split(" "), "protocol", `${PROTOCOL}`];
 }
 
+/**
+ * Whether ip may take one rule for the other. A deletion takes the first rule that has all that it names, whatever else that one selects by
+ * (net/core/fib_rules.c, rule_find: `from`, `to`, `iif`, `tun_id`, the mark unless it is 0, and what is suppressed); an addition is refused
+ * ("File exists") where a rule is there that differs in more of `from` and `to` only. Different priorities or tables are told apart.
+ */
+export const overlap = (one: Rule, other: Rule): boolean => stretches(one, other) || stretches(other, one);
+
+function stretches(less: Rule, more: Rule): boolean {
+    const action = ({ action }: Rule) => (action === "unreachable" ? action : action.table);
+    const isSame = less.family === more.family && less.priority === more.priority && action(less) === action(more);
+    const names = (["from", "to", "iif", "tunnelId", "suppressPrefixLength"] as const).every((key) => less[key] === undefined || less[key] === more[key]);
+    return isSame && names && (!less.mark || (less.mark.mask === more.mark?.mask && (less.mark.value === 0 || less.mark.value === more.mark.value)));
+}
+
 /** One rule as the router has it, with the protocol that says whose it is. */
 export interface ObservedRule extends Omit<Rule, "phase"> {
     protocol: number;

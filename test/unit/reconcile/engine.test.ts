@@ -59,6 +59,20 @@ describe("ensure", () => {
         ]);
     });
 
+    it.each<[string, Partial<Rule>, Partial<Rule>, string, string]>([
+        ["narrower", {}, { from: "10.0.0.0/8" }, "iif lan0", "from 10.0.0.0/8 iif lan0"],
+        ["wider", { from: "10.0.0.0/8" }, {}, "from 10.0.0.0/8 iif lan0", "iif lan0"],
+    ])("takes away a rule first where the new one is %s, as ip takes one for the other; undoing goes back the same way", async (_what, before, after, old, made) => {
+        const router = new FakeRouter();
+        const kept: Rule = { ...diversion, iif: "lan1" };
+        await ensure(router, object(forwarding, kept, { ...diversion, ...before }));
+        await ensure(router, object(kept, { ...diversion, ...after }));
+        const change = (verb: string, selectors: string) => `ip -4 rule ${verb} priority 2000 ${selectors} lookup 7700 protocol 78`;
+        expect(told(router.applied[1]!)).toEqual([change("del", old), change("add", made), "put net/ipv4/ip_forward 0"]);
+        const undo = router.applied[1]!.steps!.split("\n").filter((line) => line.startsWith("undo\tip")).map((line) => line.split("\t").slice(1).join(" "));
+        expect(undo).toEqual([change("add", old), change("del", made)]);
+    });
+
     it("undoes in the order opposite to what it did", async () => {
         const router = new FakeRouter();
         await ensure(router, all);
