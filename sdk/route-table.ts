@@ -31,7 +31,7 @@ export interface RouteRuleArgs {
     from?: pulumi.Input<string>;
     /** Destination prefix, as translated. */
     to?: pulumi.Input<string>;
-    /** The lower is asked first; between the first and the last priority of the interface. @default 1100 */
+    /** The lower is asked first; between the first and the last priority of the interface. Two rules of one priority and table, one of which selects all that the other does, are refused. @default 1100 */
     priority?: pulumi.Input<number>;
 }
 

@@ -126,8 +126,13 @@ function unclaimed(artifacts: readonly Artifact[], snapshot: Snapshot): Artifact
 function plan(wanted: readonly Artifact[], previous: readonly Artifact[], context: PlanContext, loss: Pick<Loss, "devices" | "steps"> = { devices: new Set(), steps: [] }): Step[] {
     // From the last, so that undoing it brings them back in their order: among ip rules of one priority the first decides.
     const gone = without(previous, wanted).reverse();
-    const additions = wanted.flatMap((artifact) => ahead(artifact, kindOf(artifact).ensure(artifact, context), loss));
-    const removals = gone.flatMap((artifact) => kindOf(artifact).remove(artifact, context));
+    const added = wanted.map((artifact) => ({ artifact, steps: ahead(artifact, kindOf(artifact).ensure(artifact, context), loss) }));
+    // What the tool would take for a new one goes right before that: for this instant its packets go by the next rule. So it is undone, too.
+    const turn = (old: Artifact) => Math.min(...added.filter(({ artifact }) => kindOf(old).disturbs?.(old, artifact)).flatMap(({ steps }) => steps.map(({ order }) => order)));
+    const going = gone.flatMap((artifact) => kindOf(artifact).remove(artifact, context).map((step) => ({ step, turn: turn(artifact) })));
+    const before = going.filter(({ turn }) => turn < Infinity).map(({ step, turn }) => ({ ...step, order: turn }));
+    const additions = [...before, ...added.flatMap(({ steps }) => steps)];
+    const removals = going.filter(({ turn }) => turn === Infinity).map(({ step }) => step);
     const rising = (a: Step, b: Step) => a.order - b.order;
     return [...[...loss.steps, ...additions].sort(rising), ...removals.sort((a, b) => b.order - a.order)];
 }

@@ -61,6 +61,8 @@ export interface Kind<A extends Artifact> {
     occupied(artifact: A, snapshot: Snapshot): string | undefined;
     /** Whether what stands in its place bears our mark. Asked where the manifest that told so was lost. */
     isMarked(artifact: A, snapshot: Snapshot): boolean;
+    /** Whether the router's tools may take one for the other, though their keys differ: both are never to be there at once. */
+    disturbs?(artifact: A, other: Artifact): boolean;
     ensure(artifact: A, context: PlanContext): Step[];
     remove(artifact: A, context: PlanContext): Step[];
 }

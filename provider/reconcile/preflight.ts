@@ -62,6 +62,11 @@ function claims(desired: DesiredObject, artifacts: readonly Artifact[], snapshot
     for (const artifact of artifacts) {
         const key = kindOf(artifact).key(artifact);
         for (const other of others) {
+            const near = other.manifest.artifacts.find((one) => kindOf(one).key(one) !== key && kindOf(artifact).disturbs?.(artifact, one));
+            if (near) findings.set(key, {
+                reason: `${key} and ${kindOf(near).key(near)}, which belongs to ${other.manifest.object} of ${other.manifest.owner}, look up the same table, and one selects all that the other does: the kernel takes one for the other`,
+                cure: "give one of them another `priority`",
+            });
             const theirs = other.manifest.artifacts.find((one) => kindOf(one).key(one) === key);
             if (!theirs || (isShared(artifact) && agree(artifact, theirs))) continue;
             const cure = artifact.kind === "module" ? BY_ONE_WAY : "use another name, table or priority, or manage both in one resource";

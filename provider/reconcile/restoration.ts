@@ -53,7 +53,7 @@ function afterRestart(artifacts: readonly Artifact[], saved: Manifest["saved"]):
         router: "", facts: {}, generation: 0, turn: "none", managers: [], ipv6: true, objects: [], links: new Map(), addresses: [], proxied: [], rules: [], routes: new Map(), advertised: [],
         // Whatever it is by then: every value is written.
         sysctls: new Map(paths.map((path) => [path, ""])),
-        settings: new Map(), tableNames: new Set(), tables: new Map(), canonical: new Map(tables.map((name) => [name, { name, chains: [], others: [] }])), foreign: [], legacy: [],
+        settings: new Map(), tableNames: new Set(), tables: new Map(), canonical: new Map(tables.map((name) => [name, { name, chains: [], others: [], listing: "" }])), foreign: [], legacy: [],
         module: { loadable: true, signed: false, key: false, tools: [], headers: false, apt: false, installed: module && { version: module.version, way: wayOf(module) }, kernels: new Map() },
         boot: "there",
     };

@@ -195,9 +195,19 @@ function stepFailure(host: Host, object: string, by: ReadonlyMap<string, Section
         return new NviError({ kind: "protocol", operation: `apply ${object}`, subject, reason: `the router's answer has no result (${[...by.keys()].join(", ") || "it is empty"})`, cure: "run `pulumi refresh` to see what is there" });
     }
     const status = by.get("failed-command")!.exit;
+    const command = text("failed-command").replaceAll("\t", " ");
+    // Exit 1 is nft's own verdict; a crash says nothing of the listing.
+    const table = isDryRun && status === 1 ? /(\S+)\.undo$/.exec(command)?.[1] : undefined;
+    if (table !== undefined) {
+        return new NviError({
+            kind, operation: `apply ${object}, dry run of undoing it`, subject, command, output: said,
+            reason: `nft table inet ${table} could not be brought back as it is: the router's nft does not take its own listing of it; nothing was changed`,
+            cure: `take away what somebody has added to that table (nft -a list table inet ${table}), or all of it (nft delete table inet ${table}), and run this again`,
+        });
+    }
     const crashed = status > 128 ? ` (it was ended by signal ${status - 128})` : status === 124 ? " (it did not end in time)" : "";
     return new NviError({
         kind, operation: `apply ${object}${isDryRun ? ", dry run" : `, step "${text("failed-step")}"`}`, subject,
-        reason: `a command failed with exit status ${status}${crashed}; ${how}`, command: text("failed-command").replaceAll("\t", " "), output: said, cure,
+        reason: `a command failed with exit status ${status}${crashed}; ${how}`, command, output: said, cure,
     });
 }

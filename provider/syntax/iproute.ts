@@ -40,6 +40,20 @@ export function ruleCommand(verb: "add" | "del", rule: Rule): string[] {
     return [...words, ...ruleValue(rule).split(" "), "protocol", `${PROTOCOL}`];
 }
 
+/**
+ * Whether ip may take one rule for the other. A deletion takes the first rule that has all that it names, whatever else that one selects by
+ * (net/core/fib_rules.c, rule_find: `from`, `to`, `iif`, `tun_id`, the mark unless it is 0, and what is suppressed); an addition is refused
+ * ("File exists") where a rule is there that differs in more of `from` and `to` only. Different priorities or tables are told apart.
+ */
+export const overlap = (one: Rule, other: Rule): boolean => stretches(one, other) || stretches(other, one);
+
+function stretches(less: Rule, more: Rule): boolean {
+    const action = ({ action }: Rule) => (action === "unreachable" ? action : action.table);
+    const isSame = less.family === more.family && less.priority === more.priority && action(less) === action(more);
+    const names = (["from", "to", "iif", "tunnelId", "suppressPrefixLength"] as const).every((key) => less[key] === undefined || less[key] === more[key]);
+    return isSame && names && (!less.mark || (less.mark.mask === more.mark?.mask && (less.mark.value === 0 || less.mark.value === more.mark.value)));
+}
+
 /** One rule as the router has it, with the protocol that says whose it is. */
 export interface ObservedRule extends Omit<Rule, "phase"> {
     protocol: number;
@@ -90,12 +104,19 @@ export function routeKey(route: Pick<Route, "family" | "table" | "to" | "metric"
     return `${ipFamily(route.family)} route ${route.table} ${route.to}${metric}`;
 }
 
-export function routeValue(route: Pick<Route, "type" | "hops">): string {
-    if (route.type !== "unicast") return route.type;
-    if (route.hops.length === 1) return hopWords({ ...route.hops[0]!, weight: undefined }).join(" ");
-    const hops = route.hops.map((hop) => `nexthop ${hopWords({ ...hop, weight: hop.weight ?? 1 }).join(" ")}`);
+/** A route of ours, or one that somebody else has put there: of whatever type. */
+type AnyRoute = Omit<Route, "type"> & { type: string };
+
+export function routeValue({ type, hops }: Pick<AnyRoute, "type" | "hops">): string {
+    return [...typeWords(type), ...hopsWords(hops)].join(" ");
+}
+
+const typeWords = (type: string): string[] => (type === "unicast" ? [] : [type]);
+
+function hopsWords(hops: readonly NextHop[]): string[] {
+    if (hops.length === 1) return hopWords({ ...hops[0]!, weight: undefined });
     // The kernel keeps IPv6 next hops in an order of its own.
-    return hops.sort().join(" ");
+    return hops.map((hop) => `nexthop ${hopWords({ ...hop, weight: hop.weight ?? 1 }).join(" ")}`).sort().flatMap((hop) => hop.split(" "));
 }
 
 function hopWords(hop: NextHop): string[] {
@@ -110,37 +131,37 @@ function hopWords(hop: NextHop): string[] {
 /** IPv6 gives a route without metric 1024 (IP6_RT_PRIO_USER in net/ip6_route.h); IPv4 gives it 0. */
 export const DEFAULT_METRIC = { 4: 0, 6: 1024 } as const;
 
-export function routeCommand(verb: "add" | "append" | "del" | "replace", route: Route, protocol = PROTOCOL): string[] {
-    const type = route.type === "unicast" ? [] : [route.type];
-    const hops = route.type === "unicast" ? routeValue(route).split(" ") : [];
+export function routeCommand(verb: "add" | "append" | "del" | "replace", route: AnyRoute, protocol = PROTOCOL): string[] {
     const metric = route.metric === undefined ? [] : ["metric", `${route.metric}`];
-    const words = ["ip", flag(route.family), "route", verb, ...type, route.to, "table", `${route.table}`];
-    return [...words, "protocol", `${protocol}`, ...metric, ...hops];
+    const words = ["ip", flag(route.family), "route", verb, ...typeWords(route.type), route.to, "table", `${route.table}`];
+    return [...words, "protocol", `${protocol}`, ...metric, ...hopsWords(route.hops)];
 }
 
-export interface ObservedRoute extends Omit<Route, "metric"> {
+export interface ObservedRoute extends Omit<AnyRoute, "metric"> {
     metric: number;
     protocol: number;
     scope?: string;
 }
 
-/** RTN_* of linux/rtnetlink.h, as `ip -N` prints them. */
-const ROUTE_TYPES: Record<string, Route["type"]> = { "1": "unicast", "6": "blackhole", "7": "unreachable", blackhole: "blackhole", unreachable: "unreachable" };
+/** RTN_* of linux/rtnetlink.h, which `ip -N` prints as numbers: all that somebody may add, so that it can be shown, deleted and brought back. */
+const ROUTE_TYPES = ["", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw", "nat", "xresolve"];
+/** They lead nowhere, though IPv6 lists them with the device lo. */
+const HOPLESS = ["blackhole", "unreachable", "prohibit", "throw"];
 
 /** Parses `ip -N -j route show table <table>`. */
 export function parseRoutes(family: Family, table: number, json: string): ObservedRoute[] {
     return (JSON.parse(json) as Json[]).map((route) => {
-        const type = route.type === undefined ? "unicast" : ROUTE_TYPES[String(route.type)];
+        const type = route.type === undefined ? "unicast" : ROUTE_TYPES[Number(route.type)] ?? String(route.type);
         const nexthops = route.nexthops as Json[] | undefined;
         return {
             family,
             table,
             to: route.dst === "default" ? "default" : canonicalPrefix(String(route.dst)),
-            type: type ?? "unicast",
+            type,
             metric: Number(route.metric ?? 0),
             protocol: Number(route.protocol ?? 0),
             scope: text(route.scope),
-            hops: type === "unicast" ? (nexthops ?? [route]).map((hop) => parseHop(hop, nexthops !== undefined)) : [],
+            hops: HOPLESS.includes(type) ? [] : (nexthops ?? [route]).map((hop) => parseHop(hop, nexthops !== undefined)),
         };
     });
 }

@@ -58,8 +58,10 @@ export interface ListedChain {
 export interface ListedTable {
     name: string;
     chains: ListedChain[];
-    /** Sets, maps, flowtables and other things, which our tables never have. */
+    /** Sets, maps, flowtables and other things, which our tables never have; flags, too: `flags dormant` switches a table off. */
     others: string[];
+    /** As nft printed it, which nft takes: handles are comments to it, and it knows a file's chains before the rules that jump to them. */
+    listing: string;
 }
 
 /**
@@ -71,7 +73,7 @@ export function parseTable(listing: string): ListedTable {
     const lines = listing.split("\n");
     const head = /^table inet (\S+) \{/.exec(lines[0] ?? "");
     if (!head) throw new Error(`not the listing of a table: ${JSON.stringify(lines[0]?.slice(0, 80))}`);
-    const table: ListedTable = { name: head[1]!, chains: [], others: [] };
+    const table: ListedTable = { name: head[1]!, chains: [], others: [], listing };
     let chain: ListedChain | undefined;
     let other = false;
     for (const line of lines.slice(1)) {
@@ -87,7 +89,9 @@ export function parseTable(listing: string): ListedTable {
             return table;
         } else if (chain && line.startsWith("\t\t")) {
             addLine(chain, line.trim());
-        } else if (line.trim() !== "" && !other && !/^\t(comment|flags) /.test(line)) {
+        } else if (/^\tflags /.test(line)) {
+            table.others.push(line.trim());
+        } else if (line.trim() !== "" && !other && !/^\tcomment /.test(line)) {
             throw new Error(`line of a table that is not understood: ${JSON.stringify(line.slice(0, 200))}`);
         }
     }

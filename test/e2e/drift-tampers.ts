@@ -99,6 +99,7 @@ function tableTampers(table: Table): Tamper[] {
         { what: "table deleted", script: `nft delete table inet ${name}`, names: whole, ...all },
         { what: "foreign chain added", script: nft(`add chain inet ${name} byhand`), names: [`nft ${name} FOREIGN chain byhand`], ...beside("chain") },
         { what: "foreign set added", script: nft(`add set inet ${name} byhand { type ipv4_addr; }`), names: [`nft ${name} FOREIGN set byhand`], ...beside("set") },
+        { what: "table switched off", script: `nft add table inet ${name} '{ flags dormant; }'`, names: [`nft ${name} FOREIGN flags dormant`], places: [EVERYWHERE], rewrites: [name] },
         ...chains.flatMap((chain) => [...chainTampers(table, chain), ...nftRuleTampers(table, chain)]),
     ];
 }
@@ -164,7 +165,12 @@ function routeTampers({ table, routes }: Routes): Tamper[] {
         const route: Route = { family, table, to: family === 4 ? "192.0.2.240/28" : "2001:db8:77::/48", type: "unicast", hops: [{ dev: "lan0" }] };
         return { what: "foreign route added", script: routeCommand("add", route, 4).join(" "), names: [`FOREIGN ${routeKey(route)}`], places: [`route ${table} ${family}`] };
     });
-    return [...foreign, ...routes.flatMap((route, i) => changedRoute(route, `route ${table} ${i % AT_ONCE}`))];
+    // What comes to it goes on to the next rule.
+    const left = families.map((family): Tamper => {
+        const to = family === 4 ? "192.0.2.224/28" : "2001:db8:78::/48";
+        return { what: "throw route added", script: `ip -${family} route add throw ${to} table ${table}`, names: [`FOREIGN ${routeKey({ family, table, to })}`], places: [`route ${table} ${family} throw`] };
+    });
+    return [...foreign, ...left, ...routes.flatMap((route, i) => changedRoute(route, `route ${table} ${i % AT_ONCE}`))];
 }
 
 function changedRoute(route: Route, place: string): Tamper[] {

@@ -103,6 +103,52 @@ describe("at any of its commands", () => {
         }
     });
 
+    it("a removal that fails brings a table back with all that somebody has added to it", async () => {
+        await ensure(on.host, office);
+        await on.sh("nft add set inet nvi_nat_office few '{ type ipv4_addr; elements = { 192.0.2.77 }; }'; nft add rule inet nvi_nat_office passed ip saddr @few counter; nft add table inet nvi_nat_office '{ flags dormant; }'");
+        const made = await on.lab.dump();
+        for (const at of some(20, 3)) {
+            await fake(at, FAIL);
+            expect(await settled(remove(on.host, office)), `failed at ${at}`).toMatch(UNDONE);
+            await honest();
+            expect(peaceful(diffDumps(made, await on.lab.dump())), `after failing at ${at}`).toEqual([]);
+        }
+        // Nor is anything done that could not be undone.
+        await on.lab.fake("/usr/sbin/nft", `#!/bin/sh\ncase "$*" in "-c -f "*/nvi_nat_office.undo) echo 'syntax error' >&2; exit 1 ;; esac\nexec /etc/ssh/lab/hidden/nft "$@"\n`);
+        expect(await settled(remove(on.host, office))).toMatch(/nft table inet nvi_nat_office could not be brought back.*nothing was changed/s);
+        await honest();
+        expect(peaceful(diffDumps(made, await on.lab.dump()))).toEqual([]);
+    });
+
+    describe("an update of a rule to one that ip takes for it", () => {
+        const rules = (...all: object[]) => desiredOf("route-table", { name: "other", table: 7950, interface: "nvi0", rules: all });
+        const [wide, narrow, both] = [{ ingress: "lan0" }, { ingress: "lan0", from: "10.0.0.0/24" }, { ingress: "lan0", from: "10.0.0.0/24", to: "192.0.2.0/24" }];
+        const listed = async () => await on.sh("ip -N rule; ip -N -6 rule");
+        afterEach(async () => {
+            await honest();
+            await remove(on.host, rules());
+        });
+
+        it.each([["narrower", wide, narrow], ["wider", narrow, wide], ["narrower by one more", narrow, both], ["wider by one less", both, narrow]])("%s succeeds; what fails of it, or is killed, leaves the old rule", async (_what, old, new_) => {
+            await ensure(on.host, rules(old));
+            const before_ = await listed();
+            const total = await commandsOf(() => ensure(on.host, rules(new_)));
+            const after = await listed();
+            await ensure(on.host, rules(old));
+            expect(await listed()).toBe(before_);
+            for (let at = 1; at <= total; at++) {
+                for (const instead of [FAIL, "pkill -KILL -f '/run/nvi/[0-9a-f]*/nvi _run';"]) {
+                    await fake(at, instead);
+                    const said = await settled(ensure(on.host, rules(new_)));
+                    await honest();
+                    if (said !== "done") expect(said).toMatch(UNDONE);
+                    expect(await listed(), `${instead} at ${at} of ${total}: ${said}`).toBe(said === "done" ? after : before_);
+                    await ensure(on.host, rules(old));
+                }
+            }
+        });
+    });
+
     const victims: [string, string][] = [["the worker", "_run"], ["what it was started by", "(apply|_apart|_run)"], ["the guard", "_guard"], ["all of it", ""]];
     it.each(sampled(victims, (_, i) => i % 3 === 0))("a creation, an update and a removal of which %s is killed", async (who, pattern) => {
         const kill = `pkill -KILL -f '/run/nvi/[0-9a-f]*/nvi ${pattern}';`;

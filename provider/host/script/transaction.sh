@@ -146,7 +146,8 @@ transaction() {
 		say stale 1 "$current"
 		return
 	fi
-	for file in "$tx"/*.nft; do
+	# Also what would undo it: an nft that doesn't take its own listing back must not be found out then.
+	for file in "$tx"/*.nft "$tx"/*.undo; do
 		[ -e "$file" ] || continue
 		bounded nft -c -f "$file" >"$tx/out" 2>"$tx/err" </dev/null || {
 			status=$?

@@ -10,6 +10,16 @@ const identity = (route: Pick<Route, "family" | "table" | "to" | "metric">): str
 /** IPv6 takes a deletion without metric for one of any metric. */
 const exactly = (route: Route): Route => (route.metric === undefined && route.family === 6 ? { ...route, metric: DEFAULT_METRIC[6] } : route);
 
+/**
+ * Takes back a route that an addition may not have come to make. IPv4 takes a deletion with metric 0, which can't be named, for one of the lowest metric
+ * there is: as long as the route is there, it goes; where it isn't, others that lead the same way are put back, which is nothing where they are still there.
+ */
+function takingBack(route: Route, snapshot: Snapshot): string[][] {
+    const others = (snapshot.routes.get(route.table) ?? []).filter((one) => one.family === 4 && one.to === route.to && one.metric !== 0 && valueFor(route, one) === routeValue(route));
+    const isAny = route.family === 4 && !route.metric;
+    return [routeCommand("del", exactly(route)), ...(isAny ? others.map((one) => routeCommand("append", one, one.protocol)) : [])];
+}
+
 const isOurs = (found: ObservedRoute): boolean => found.protocol === PROTOCOL;
 
 /** Several routes may share an identity: `ip route append` makes such. */
@@ -68,7 +78,7 @@ export const routesKind: Kind<Routes> = {
             if (awaited(devices(route), snapshot, made) !== undefined) continue;
             const same = found.get(identity(route)) ?? [];
             const kept = same.find((one) => valueFor(route, one) === routeValue(route)) ?? same[0];
-            if (!kept) steps.push(step(routes, routeKey(route), [routeCommand("add", route)], [routeCommand("del", exactly(route))]));
+            if (!kept) steps.push(step(routes, routeKey(route), [routeCommand("add", route)], takingBack(route, snapshot)));
             else if (valueFor(route, kept) !== routeValue(route)) {
                 steps.push(step(routes, routeKey(route), [routeCommand("replace", route)], [routeCommand("replace", kept, kept.protocol)]));
             }

@@ -1,5 +1,5 @@
 import { PROTOCOL, type Rule } from "../../syntax/artifact";
-import { ipFamily, ruleCommand, ruleKey, ruleValue, type ObservedRule } from "../../syntax/iproute";
+import { ipFamily, overlap, ruleCommand, ruleKey, ruleValue, type ObservedRule } from "../../syntax/iproute";
 import { order, type Kind } from "../kind";
 import type { Snapshot } from "../snapshot";
 
@@ -25,6 +25,8 @@ export const ruleKind: Kind<Rule> = {
 
     // Ours are told from others' by protocol wherever they are looked at.
     isMarked: () => true,
+
+    disturbs: (rule, other) => other.kind === "rule" && overlap(rule, other),
 
     ensure(rule, { snapshot }) {
         const label = ruleKey(rule);

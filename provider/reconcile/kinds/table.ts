@@ -41,7 +41,7 @@ export const tableKind: Kind<Table> = {
         const canonical = wantedListing(table, snapshot);
         const change = found ? changeOf(table, canonical, found) : renderTable(table);
         if (change === undefined) return [];
-        const undo = found ? { [`${table.name}.undo`]: replaceTable(table.name, relist(found)) } : undefined;
+        const undo = found && undoing(table, found);
         return [{
             order: order(table),
             label: tableKind.key(table),
@@ -59,7 +59,7 @@ export const tableKind: Kind<Table> = {
             label: tableKind.key(table),
             do: [["nft", "delete", "table", "inet", table.name]],
             undo: [["nft", "-f", `${table.name}.undo`]],
-            files: { [`${table.name}.undo`]: replaceTable(table.name, relist(found)) },
+            files: undoing(table, found),
         }];
     },
 };
@@ -89,6 +89,9 @@ function wholeListing(table: Table, listed: ListedTable, snapshot: Snapshot): Li
         cure: "run it again; if it stays, another nft is needed (compare `nft --version` with the requirements in the README)",
     });
 }
+
+/** The router's own words, whatever is in them: a rule of somebody's that uses a set of his would not load without it. */
+const undoing = (table: Table, found: ListedTable): Record<string, string> => ({ [`${table.name}.undo`]: replaceTable(table.name, found.listing) });
 
 const sameRule = (a: ListedRule, b: ListedRule): boolean => a.id === b.id && a.text === b.text;
 
@@ -158,12 +161,4 @@ function commonRules(listed: readonly ListedRule[], found: readonly ListedRule[]
         else j++;
     }
     return pairs;
-}
-
-/** A listing as nft's input; what isn't understood is lost only where it was never ours. */
-function relist(found: ListedTable): string {
-    const chains = found.chains.map((chain) => `\tchain ${chain.name} {\n${chain.header ? `\t\t${chain.header}\n` : ""}${chain.rules.map((rule) => `\t\t${rule.text}${rule.id === undefined ? "" : ` comment "${rule.id}"`}\n`).join("")}\t}\n`);
-    // Chains that are only jumped to come first.
-    const sorted = [...chains.filter((_, i) => !found.chains[i]!.header), ...chains.filter((_, i) => found.chains[i]!.header)];
-    return `table inet ${found.name} {\n${sorted.join("")}}\n`;
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { canonicalPrefix, familyOf, isLinkLocal6 } from "../../model/address";
+import { canonicalPrefix, familyOf, isLinkLocal6, type Family } from "../../model/address";
 import type { Fault, Path } from "../../model/fault";
 import { choice, flag, gateway, integer, interfaceName, list, objectName, prefix, type Partially } from "../../model/schema";
 import { nicMark } from "../../model/mark";
@@ -55,7 +55,7 @@ export function faults(inputs: Partially<RouteTableInputs>): Fault[] {
     const devices = inputs.interface === undefined ? [] : [inputs.interface, peerOf(inputs.interface)];
     inputs.routes?.forEach((one, i) => one && found.push(...routeFaults(one, ["routes", i], devices)));
     inputs.rules?.forEach((one, i) => one && found.push(...ruleFaults(one, ["rules", i])));
-    return [...found, ...duplicates(inputs.routes, ["routes"], routeIdentity), ...duplicates(inputs.rules, ["rules"], ruleIdentity)];
+    return [...found, ...duplicates(inputs.routes, ["routes"], routeIdentity), ...duplicates(inputs.rules, ["rules"], ruleIdentity), ...overlaps(inputs.rules ?? [])];
 }
 
 function routeFaults(one: Partially<RouteInputs>, path: Path, nviDevices: readonly string[]): Fault[] {
@@ -105,6 +105,29 @@ function ruleIdentity(one: Partially<RuleInputs>): string | undefined {
     if (keys.some((key) => isUnknown(one, key))) return undefined;
     const { ingress, from, to, priority = DEFAULT_PRIORITY } = one;
     return JSON.stringify([ingress && nicMark(ingress), ...[from, to].map((prefix) => (prefix === undefined ? "default" : canonicalPrefix(prefix))), selectedFamily(from ?? to), priority]);
+}
+
+/** Rules that the kernel takes for one another, see `overlap` in syntax/iproute.ts: all of one table look up the same. */
+function overlaps(rules: readonly (Partially<RuleInputs> | undefined)[]): Fault[] {
+    const known = rules.map((one) => (one === undefined || ruleIdentity(one) === undefined ? undefined : selected(one)));
+    return known.flatMap((one, i) => {
+        const first = known.slice(0, i).findIndex((other) => one && other && one.identity !== other.identity && (stretches(one, other) || stretches(other, one)));
+        return first < 0 ? [] : [{ path: ["rules", i], reason: `is of the priority of rules[${first}], and one of them selects all that the other does, so that the kernel takes one for the other; leave the narrower one out, or give one another priority` }];
+    });
+}
+
+type Selected = { identity: string | undefined; priority: number; family: Family | undefined; words: (string | number | undefined)[] };
+
+function selected(one: Partially<RuleInputs>): Selected | undefined {
+    const { ingress, from, to, priority = DEFAULT_PRIORITY } = one;
+    if (ingress === undefined && from === undefined && to === undefined) return undefined;
+    const prefixes = [from, to].map((prefix) => (prefix === undefined || canonicalPrefix(prefix) === "default" ? undefined : canonicalPrefix(prefix)));
+    return { identity: ruleIdentity(one), priority, family: selectedFamily(from ?? to), words: [ingress && nicMark(ingress), ...prefixes] };
+}
+
+function stretches(less: Selected, more: Selected): boolean {
+    const mayMeet = less.family === undefined || more.family === undefined || less.family === more.family;
+    return mayMeet && less.priority === more.priority && less.words.every((word, i) => word === undefined || word === more.words[i]);
 }
 
 function duplicates<T>(items: readonly (T | undefined)[] | undefined, path: Path, identity: (item: T) => string | undefined): Fault[] {

@@ -142,7 +142,7 @@ describe("a listing", () => {
     it("gives rules their ids and handles, and what is no chain a name", async () => {
         const text = 'table inet nvi_nat_main { # handle 9\n\tset few { # handle 3\n\t\ttype ipv4_addr\n\t\telements = { 192.0.2.1 }\n\t}\n\n\tchain guard { # handle 1\n\t\ttype filter hook prerouting priority -150; policy accept;\n\t\tcounter comment "one" # handle 4\n\t\tdrop # handle 5\n\t}\n}\n';
         const table = parse(with_(await answered(), section("nft/nvi_nat_main", text))).tables.get("nvi_nat_main");
-        expect(table).toEqual({ name: "nvi_nat_main", others: ["set few"], chains: [{ name: "guard", header: "type filter hook prerouting priority -150; policy accept;", rules: [{ handle: 4, id: "one", text: "counter" }, { handle: 5, id: undefined, text: "drop" }] }] });
+        expect(table).toEqual({ name: "nvi_nat_main", listing: text, others: ["set few"], chains: [{ name: "guard", header: "type filter hook prerouting priority -150; policy accept;", rules: [{ handle: 4, id: "one", text: "counter" }, { handle: 5, id: undefined, text: "drop" }] }] });
         expect(listing("table inet x {\n}\n")).toContain("table inet x {");
     });
 });

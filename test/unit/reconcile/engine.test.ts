@@ -75,6 +75,20 @@ describe("ensure", () => {
         ]);
     });
 
+    it.each<[string, Partial<Rule>, Partial<Rule>, string, string]>([
+        ["narrower", {}, { from: "10.0.0.0/8" }, "iif lan0", "from 10.0.0.0/8 iif lan0"],
+        ["wider", { from: "10.0.0.0/8" }, {}, "from 10.0.0.0/8 iif lan0", "iif lan0"],
+    ])("takes away a rule first where the new one is %s, as ip takes one for the other; undoing goes back the same way", async (_what, before, after, old, made) => {
+        const router = new FakeRouter();
+        const kept: Rule = { ...diversion, iif: "lan1" };
+        await ensure(router, object(forwarding, kept, { ...diversion, ...before }));
+        await ensure(router, object(kept, { ...diversion, ...after }));
+        const change = (verb: string, selectors: string) => `ip -4 rule ${verb} priority 2000 ${selectors} lookup 7700 protocol 78`;
+        expect(told(router.applied[1]!)).toEqual([change("del", old), change("add", made), "put net/ipv4/ip_forward 0"]);
+        const undo = router.applied[1]!.steps!.split("\n").filter((line) => line.startsWith("undo\tip")).map((line) => line.split("\t").slice(1).join(" "));
+        expect(undo).toEqual([change("add", old), change("del", made)]);
+    });
+
     it("undoes in the order opposite to what it did", async () => {
         const router = new FakeRouter();
         await ensure(router, all);
@@ -126,6 +140,7 @@ describe("ensure when something comes in between", () => {
         ["a step that failed", [section("failed-step", "ipv4 rule", 2), section("failed-command", "ip\t-4\trule", 2), section("failed-output", "", 2, "RTNETLINK"), section("undone")], { kind: "tool", reason: /exit status 2; the router has undone it and is as it was/, command: "ip -4 rule", output: "RTNETLINK" }],
         ["a step that failed, and its undoing", [section("failed-step", "x", 2), section("failed-command", "ip", 2), section("undo-failed", "ip\tlink\tdel", 1), section("undone", "", 1)], { kind: "half-done", reason: /UNDOING FAILED.*ip link del/ }],
         ["a dry run", [section("failed-command", "nft -c -f x.nft", 1), section("failed-output", "", 1, "syntax error"), section("dry-run", "", 1)], { kind: "tool", operation: /dry run/, reason: /the router is as it was/ }],
+        ["a dry run of undoing it", [section("failed-command", "nft -c -f nvi_nat_x.undo", 1), section("failed-output", "", 1, "syntax error"), section("dry-run", "", 1)], { kind: "tool", operation: /dry run of undoing it/, reason: /table inet nvi_nat_x could not be brought back.*nothing was changed/, cure: /take away what somebody has added/ }],
         ["a tool that crashed", [section("failed-step", "x", 139), section("failed-command", "nft", 139), section("undone")], { kind: "tool", reason: /ended by signal 11/ }],
         ["a worker that was killed", [section("rolled-back", "incomplete", 1), section("undone")], { kind: "rolled-back", reason: /ended in its middle.*as it was/ }],
         ["a guard that can't be had", [section("unarmed", "setsid: not found", 1)], { kind: "tool", reason: /can't be started on the router; nothing was changed/, output: /setsid/ }],

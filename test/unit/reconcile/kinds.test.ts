@@ -46,6 +46,12 @@ describe("routes", () => {
         expect(undone(routesKind.ensure(routes(six), found()))).toEqual(["ip -6 route del default table 7701 protocol 78 metric 1024 dev isp1"]);
     });
 
+    it("an IPv4 route that was perhaps never added may be another one by the time it is taken back, which then comes again", () => {
+        const steps = routesKind.ensure(routes(route, { ...route, metric: 7 }, { ...route, metric: 8, hops: [{ dev: "isp1" }] }), found({ metric: 7 }, { metric: 8, hops: [{ dev: "isp1" }] }));
+        expect(done(steps)).toEqual(["ip -4 route add default table 7701 protocol 78 via 192.0.2.1 dev isp1"]);
+        expect(undone(steps)).toEqual(["ip -4 route del default table 7701 protocol 78 via 192.0.2.1 dev isp1", "ip -4 route append default table 7701 protocol 78 metric 7 via 192.0.2.1 dev isp1"]);
+    });
+
     it("what isn't ours is left in a table that goes", () => {
         expect(done(routesKind.remove(routes(route), found({}, { to: "192.0.2.128/25", protocol: 4 })))).toEqual(["ip -4 route del default table 7701 protocol 78 metric 0 via 192.0.2.1 dev isp1"]);
     });

@@ -102,6 +102,17 @@ describe("what belongs to somebody else is not taken", () => {
         expect(error).toMatchObject({ kind: "foreign", reason: expect.stringContaining(`ipv4 rule 2000 iif lan0 belongs to two-stage-nat.x of ${theirs}`) as string });
     });
 
+    it("a rule that the kernel could not tell from another object's, but for its priority", async () => {
+        const beside = (more: object) => (router: FakeRouter) => { router.objects.set("route-table.x", manifestOf([{ ...diversion, ...more }], { object: "route-table.x", owner: theirs })); };
+        const error = await refusal(base, beside({ from: "10.0.0.0/8" }));
+        expect(error).toMatchObject({ kind: "foreign", reason: expect.stringContaining(`ipv4 rule 2000 iif lan0 and ipv4 rule 2000 from 10.0.0.0/8 iif lan0, which belongs to route-table.x of ${theirs}, look up the same table`) as string });
+        expect(error.reason).toContain("give one of them another `priority`");
+        const router = new FakeRouter();
+        beside({ from: "10.0.0.0/8", priority: 2001 })(router);
+        await ensure(router, object(diversion));
+        expect(router.applied).toHaveLength(1);
+    });
+
     it("but sysctls can be shared where both want the same", async () => {
         const router = new FakeRouter();
         router.objects.set("two-stage-nat.x", manifestOf([forwarding, { ...loose, value: "1" }], { object: "two-stage-nat.x" }));

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { tableKind } from "../../../provider/reconcile/kinds/table";
 import type { Snapshot } from "../../../provider/reconcile/snapshot";
 import type { Table } from "../../../provider/syntax/artifact";
-import type { ListedRule, ListedTable } from "../../../provider/syntax/nft";
+import { parseTable, type ListedRule, type ListedTable } from "../../../provider/syntax/nft";
 
 interface Line {
     id: string;
@@ -11,7 +11,7 @@ interface Line {
 
 const HEADER = "type filter hook prerouting priority -150; policy accept;";
 const table = (rules: readonly Line[]): Table => ({ kind: "table", phase: "stage1", name: "t", chains: [{ name: "c", hook: "type filter hook prerouting priority -150", rules: [...rules] }] });
-const listed = (rules: readonly ListedRule[], others: string[] = [], header = HEADER): ListedTable => ({ name: "t", others, chains: [{ name: "c", header, rules: [...rules] }] });
+const listed = (rules: readonly ListedRule[], others: string[] = [], header = HEADER): ListedTable => ({ name: "t", listing: "", others, chains: [{ name: "c", header, rules: [...rules] }] });
 const withHandles = (rules: readonly (Line | { text: string })[], first: number): ListedRule[] => rules.map((rule, i) => ({ ...rule, handle: first + i }));
 
 function steps(wanted: readonly Line[], found: ListedTable | undefined) {
@@ -111,9 +111,12 @@ describe("the change of a table", () => {
         if (found) expect(made!.files!["t.nft"]).toContain("delete table inet t\n");
     });
 
-    it("is undone by the table as it was found", () => {
-        const [made] = steps([one], listed([{ handle: 7, id: "two", text: "two" }, { handle: 8, text: "foreign" }]));
-        expect(made!.files!["t.undo"]).toBe(`table inet t\ndelete table inet t\ntable inet t {\n\tchain c {\n\t\t${HEADER}\n\t\ttwo comment "two"\n\t\tforeign\n\t}\n}\n`);
+    it("is undone by the table as it was found, with all that somebody has added; so is its removal", () => {
+        const listing = `table inet t { # handle 3\n\tset few { # handle 4\n\t\ttype ipv4_addr\n\t}\n\n\tchain c { # handle 1\n\t\t${HEADER}\n\t\ttwo comment "two" # handle 7\n\t\tip saddr @few drop # handle 8\n\t}\n}\n`;
+        const found = parseTable(listing);
+        const snapshot = { tables: new Map([["t", found]]) } as unknown as Snapshot;
+        const removed = tableKind.remove(table([one]), { snapshot, saved: {}, held: new Set(), made: new Set() });
+        for (const [made] of [steps([one], found), removed]) expect(made!.files!["t.undo"]).toBe(`table inet t\ndelete table inet t\n${listing}`);
     });
 
     it("is not made where the router's nft refuses the table, and says why", () => {

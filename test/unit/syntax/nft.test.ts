@@ -56,6 +56,12 @@ describe("a table", () => {
         ]);
     });
 
+    it("that is switched off is told from one that isn't; a comment is no difference, nor are the flags of a set its own", () => {
+        const withLines = (lines: string) => parseTable(LISTING.replace(" # handle 4\n", ` # handle 4\n${lines}`).replace("type ipv4_addr", "type ipv4_addr\n\t\tflags interval"));
+        expect(withLines("\tflags dormant\n\tcomment \"mine\"\n\n").others).toEqual(["flags dormant", "set strangers"]);
+        expect(withLines("\tcomment \"mine\"\n\n").others).toEqual(["set strangers"]);
+    });
+
     it("is not read from half a listing, wherever it was cut", () => {
         const whole = LISTING.lastIndexOf("}");
         for (let end = 0; end < whole; end++) expect(() => parseTable(LISTING.slice(0, end)), JSON.stringify(LISTING.slice(Math.max(0, end - 30), end))).toThrow();
