@@ -75,8 +75,8 @@ install_packages() {
 
 module_install() { # VERSION packages|as-is
 	if [ "$2" = packages ]; then
-		# Its lists of packages may be old, or none at all.
-		{ install_packages || { bounded apt-get update && install_packages; }; } >"$tx/apt" 2>&1 || {
+		# Its lists of packages may be old, or none at all; and one source that can't be reached is no reason.
+		{ install_packages || { bounded apt-get update; install_packages; }; } >"$tx/apt" 2>&1 || {
 			tail -n 15 "$tx/apt" >&2
 			return 1
 		}

@@ -22,8 +22,8 @@ const onRouter = async (script: string): Promise<string> => (await office.lab.ro
 /** The file that modprobe takes, below the kernel's folder. */
 const installed = (): Promise<string> => onRouter('modinfo -n nvi | sed "s,^.*/$(uname -r)/,,"');
 const given = (): Record<string, string> => ({ [prebuilt().release]: prebuilt().file });
-/** DKMS logs what it does, and makes a key to sign with. */
-const changed = async (before: string): Promise<string[]> => diffDumps(before, await office.lab.dump()).filter((line) => !/ \/run\/nvi\b| \/var\/lib\/dkms(?:\/mok\.|$| )| \/var\/log\//.test(line));
+/** DKMS logs what it does, makes a key to sign with, and runs Python, which keeps what it has compiled. */
+const changed = async (before: string): Promise<string[]> => diffDumps(before, await office.lab.dump()).filter((line) => !/ \/run\/nvi\b| \/var\/lib\/dkms(?:\/mok\.|$| )| \/var\/log\/|\/__pycache__\b/.test(line));
 
 /** With something harmed, which is mended then. */
 async function expectFailure(name: string, says: RegExp[], harm: () => Promise<unknown>, mend: () => Promise<unknown>): Promise<void> {
