@@ -18,6 +18,8 @@ export interface Ground {
     headers: boolean;
     /** Whether packages can be installed by apt. */
     apt: boolean;
+    /** The version of the module that the running kernel has installed; none where it has none. */
+    present?: string;
 }
 
 /** How the module may get to a router. */
@@ -50,6 +52,8 @@ function lacking({ tools, headers }: Ground, release: string): string | undefine
 
 /** The best backend that a router can run, and why. */
 export function bestBackend(ways: Ways, release: string, ground: Ground): { backend: "rules" | "module"; reason: string } {
+    // What works is not given up because it could not be built once more.
+    if (ground.present === MODULE_VERSION) return { backend: "module", reason: `its kernel ${release} has the module` };
     const reason = unable(ways, release, ground);
     return reason === undefined ? { backend: "module", reason: `its kernel ${release} can load the module` } : { backend: "rules", reason };
 }

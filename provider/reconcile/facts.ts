@@ -40,7 +40,8 @@ export async function facts(host: Host): Promise<Facts> {
     if (tooOld) throw new NviError({ kind: "preflight", operation: "preflight", subject: host.label, ...tooOld });
     const { kernel: release = "", architecture = "", os = "", nft = "", iproute2 = "" } = snapshot.facts;
     const interfaces = [...snapshot.links.values()].filter((link) => link.alias !== ALIAS && link.name !== "lo").map((link) => link.name);
-    const { loadable, signed, key, tools, headers, apt } = snapshot.module;
+    const { loadable, signed, key, tools, headers, apt, installed } = snapshot.module;
+    const present = installed === undefined ? {} : { present: installed.version };
     const backends: Facts["backends"] = unable({ install: false }, release, snapshot.module) === undefined ? ["rules", "module"] : ["rules"];
-    return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends, module: { loadable, signed, key, tools, headers, apt }, restores: RESTORES[snapshot.facts.init ?? ""] ?? "nothing", interfaces };
+    return { kernel: release, architecture, os, nftables: nft, iproute2, managers: snapshot.managers, backends, module: { loadable, signed, key, tools, headers, apt, ...present }, restores: RESTORES[snapshot.facts.init ?? ""] ?? "nothing", interfaces };
 }

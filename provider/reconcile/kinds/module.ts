@@ -37,7 +37,8 @@ export const moduleKind: Kind<Module> = {
     occupied(module, snapshot) {
         const { module: found, facts } = snapshot;
         const stranger = found.loaded !== undefined && found.installed === undefined ? `a module nvi is loaded that is installed nowhere for kernel ${facts.kernel}: it is not ours` : undefined;
-        return unable(module, facts.kernel ?? "", found) ?? stranger;
+        const isThere = found.installed?.version === module.version && found.installed.way === wayOf(module);
+        return (isThere ? undefined : unable(module, facts.kernel ?? "", found)) ?? stranger;
     },
 
     isMarked: () => true,

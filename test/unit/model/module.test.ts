@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bestBackend, unable, type Ground } from "../../../provider/model/module";
+import { bestBackend, MODULE_VERSION, unable, type Ground } from "../../../provider/model/module";
 
 const ready: Ground = { loadable: true, signed: false, key: false, tools: ["dkms", "make", "gcc"], headers: true, apt: true };
 const bare: Ground = { ...ready, tools: ["gcc"], headers: false };
@@ -24,5 +24,11 @@ describe("the module", () => {
         if (reason) expect(found).toMatch(reason);
         else expect(found).toBeUndefined();
         expect(bestBackend(ways, release, ground)).toEqual(reason ? { backend: "rules", reason: found } : { backend: "module", reason: `its kernel ${release} can load the module` });
+    });
+
+    it("has it already, though it could not be built there once more", () => {
+        const bare: Ground = { ...ready, tools: [], headers: false };
+        expect(bestBackend({ install: false }, RELEASE, { ...bare, present: MODULE_VERSION })).toEqual({ backend: "module", reason: `its kernel ${RELEASE} has the module` });
+        expect(bestBackend({ install: false }, RELEASE, { ...bare, present: "0.0.1" }).backend).toBe("rules");
     });
 });

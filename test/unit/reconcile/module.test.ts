@@ -111,6 +111,7 @@ describe("the module", () => {
     it("is refused where the router can't have it, in words", () => {
         expect(moduleKind.occupied(wanted, on({ ...facts, tools: ["gcc"] }).snapshot)).toBe("it lacks what building the module needs: dkms, make");
         expect(moduleKind.occupied(wanted, on(facts).snapshot)).toBeUndefined();
+        expect(moduleKind.occupied(wanted, on({ ...facts, tools: [], installed: { version: wanted.version, way: "dkms" } }).snapshot)).toBeUndefined();
     });
 });
 
