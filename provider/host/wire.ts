@@ -9,7 +9,7 @@ import type { Section } from "./host";
 /** Packs files for the script: an index of names and sizes, an empty line, then the files. */
 export function packBundle(files: Readonly<Record<string, string>>): Buffer {
     const parts = Object.entries(files).map(([name, text]) => ({ name, bytes: Buffer.from(text, "utf8") }));
-    for (const { name } of parts) if (!/^[A-Za-z0-9_.-]+$/.test(name)) throw new Error(`not a bundle file's name: ${name}`);
+    for (const { name } of parts) if (!/^[A-Za-z0-9_.+~-]+$/.test(name)) throw new Error(`not a bundle file's name: ${name}`);
     const index = parts.map(({ name, bytes }) => `${name} ${bytes.length}\n`).join("");
     return Buffer.concat([Buffer.from(`${index}\n`), ...parts.map(({ bytes }) => bytes)]);
 }

@@ -11,7 +11,7 @@ import type { Files } from "../../../provider/host/host";
 /** Characters that no shell, ip or nft takes for more than a part of a word. */
 const WORD = /^[A-Za-z0-9_.,:@/+~-]+$/;
 const TOOLS = /^(?:ip|nft|put|put-if-there|put-unless|set|boot|module-(?:install|install-prebuilt|restore|remove|remove-unloaded|load|unload|unload-unused))$/;
-const FILE = /^(?:meta|manifest|steps|checks|requests|nvi_[A-Za-z0-9_]+\.(?:nft|want|undo)|module\.[a-z0-9_.]+|nvi\.ko\.base64)$/;
+const FILE = /^(?:meta|manifest|steps|checks|requests|nvi_[A-Za-z0-9_]+\.(?:nft|want|undo)|module\.[a-z0-9_.]+|nvi\.ko\.[A-Za-z0-9_.+~-]+\.base64)$/;
 /** What nft's syntax of ours has beside words and strings. */
 const NFT = /^[A-Za-z0-9_.:/+\-\s{};=!<>,[\]#]*$/;
 
