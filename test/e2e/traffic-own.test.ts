@@ -46,7 +46,7 @@ async function answers(from: LabNode, to: string, source?: string): Promise<bool
 }
 
 const tried = async (from: LabNode, target: ProbeTarget) => {
-    const result = await probe(from, { timeoutMs: 1000, ...target });
+    const result = await probe(from, { timeoutMs: 1000 * patience, ...target });
     return result.ok ? `by ${result.node}, for ${result.peer}` : result.error;
 };
 
