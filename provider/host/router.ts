@@ -100,12 +100,12 @@ export class Router implements Host {
         let running = false;
         for (let deadline = patience(); deadline.leftMs > 0 && end.leftMs > 0; ) {
             const sections = await this.ask(id);
-            running = sections.some((section) => section.name === "running");
-            if (running) deadline = patience();
             const names = new Set(sections.map((section) => section.name));
+            running = names.has("running");
+            if (running) deadline = patience();
             // It never began: the upload was cut. Nothing has changed.
             if (names.has("unknown-transaction")) throw lost;
-            if (sections.length > 0 && !names.has("running") && ended(names)) return this.settled(sections);
+            if (sections.length > 0 && !running && ended(names)) return this.settled(sections);
             await new Promise((resolve) => setTimeout(resolve, RESULT_PAUSE_MS));
         }
         throw running ? new NviError({ ...lost, reason: `${lost.reason}; its transaction still runs on the router, and is undone at its end`, cure: "wait for that, and run `pulumi up` again" }) : lost;
