@@ -4,13 +4,15 @@
 //
 //   npm run faults -- [--budget 60m] [--seed N] [--fresh] [inputs] [cuts] [engine] [lies] [foreign] [neighbours] [soak] [power] [reboots]
 //
-// Each part has its share of the budget; power cuts and restarts are those of an emulated router. The order is the seed's. What was done is kept in test/faults/results.jsonl, so that a next run goes on; `--fresh` forgets it.
-import { existsSync, readFileSync, rmSync } from "node:fs";
+// Each part has its share of the budget; power cuts and restarts are those of an emulated router. The order is the seed's. What was done is kept beside
+// the caches, with the revision of the sources, so that a next run goes on, also from another checkout; `--fresh` forgets it.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureEngine } from "../engine/engine.mjs";
 import { environment } from "../tools/environment.mjs";
-import { root } from "../tools/path.mjs";
+import { cacheFolder, root } from "../tools/path.mjs";
 import { becomeRoot, namespaceTrouble } from "../tools/privilege.mjs";
 import { createProgress } from "../tools/progress.mjs";
 import { signalCode } from "../tools/run.mjs";
@@ -21,11 +23,12 @@ import { ensureImage, VM_TOOLS } from "../vm/image.mjs";
 
 /** Of each there is a test file, and a project of vitest. */
 const PARTS = ["inputs", "cuts", "engine", "lies", "foreign", "neighbours", "soak", "power", "reboots"];
-const RESULTS = join(root, "test", "faults", "results.jsonl");
+const RESULTS = join(cacheFolder(), "faults.jsonl");
 const progress = createProgress(process.stdout);
 
 try {
     const { values, positionals } = parseArgs({ allowPositionals: true, options: { budget: { type: "string" }, seed: { type: "string" }, fresh: { type: "boolean" } } });
+    mkdirSync(cacheFolder(), { recursive: true });
     if (values.fresh) rmSync(RESULTS, { force: true });
     await ensureModules({ progress });
     await ensureBuild({ progress });
@@ -36,6 +39,7 @@ try {
     const env = {
         ...environment(await ensureEngine({ progress })),
         NVI_FAULTS_RESULTS: RESULTS,
+        NVI_FAULTS_REVISION: revision(),
         NVI_FAULTS_SEED: values.seed ?? "1",
         NVI_FAULTS_BUDGET: `${Math.ceil(seconds(values.budget) / parts.length)}`,
     };
@@ -58,12 +62,21 @@ function seconds(text) {
     return Number(count) * { s: 1, m: 60, h: 3600 }[/** @type {"s" | "m" | "h"} */ (unit)];
 }
 
+/** Of the sources; with a plus sign where they were changed since. */
+function revision() {
+    const git = (/** @type {string[]} */ ...args) => spawnSync("git", args, { cwd: root, encoding: "utf8" });
+    const { status, stdout } = git("rev-parse", "--short", "HEAD");
+    return status === 0 ? `${stdout.trim()}${git("status", "--porcelain").stdout ? "+" : ""}` : "unknown";
+}
+
 function summary() {
     /** @type {any[]} */
     const lines = existsSync(RESULTS) ? readFileSync(RESULTS, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)) : [];
     const of = (/** @type {string} */ kind) => lines.filter((line) => line.kind === kind);
     const said = [...points(of("point")), ...inputs(of("inputs")), ...sequences(of("sequence")), ...rounds(of("round")), ...soaks(of("soak")), ...restarts(of("restart"))];
-    return said.length === 0 ? "nothing was run" : `\n${said.join("\n")}`;
+    if (said.length === 0) return "nothing was run";
+    const revisions = last(lines, (line) => line.revision ?? "unknown").map((line) => line.revision ?? "unknown");
+    return `\n${said.join("\n")}\n\n  All that is kept, of ${revisions.length === 1 ? "revision" : "revisions"} ${revisions.join(", ")}; with --fresh all is run anew.`;
 }
 
 /** The last that is known of each: one that failed may have been run again. @template T @param {T[]} all @param {(one: T) => string} keyOf @returns {T[]} */

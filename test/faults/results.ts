@@ -4,7 +4,7 @@ import type { Tally } from "./foreign";
 
 /* What `npm run faults` keeps of its parts, a line each, and goes by when it goes on; main.mjs prints it. */
 
-const { NVI_FAULTS_RESULTS: file, NVI_FAULTS_SEED = "1", NVI_FAULTS_BUDGET = "60" } = process.env;
+const { NVI_FAULTS_RESULTS: file, NVI_FAULTS_REVISION: revision, NVI_FAULTS_SEED = "1", NVI_FAULTS_BUDGET = "60" } = process.env;
 
 export const seed = Number(NVI_FAULTS_SEED);
 /** 0 stands for as long as it takes. */
@@ -48,7 +48,7 @@ const lines = file && existsSync(file) ? readFileSync(file, "utf8").split("\n").
 const before = <K extends keyof Lines>(kind: K): Line<K>[] => lines.filter((line) => line.kind === kind) as Line<K>[];
 
 export function keep<K extends keyof Lines>(kind: K, line: Lines[K]): void {
-    if (file) appendFileSync(file, `${JSON.stringify({ kind, seed, ...line })}\n`);
+    if (file) appendFileSync(file, `${JSON.stringify({ kind, seed, revision, ...line })}\n`);
 }
 
 const keyOf = ({ scene, cut, at }: Point): string => `${scene} ${cut} ${at}`;
