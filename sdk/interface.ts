@@ -19,7 +19,8 @@ export interface InterfaceArgs extends OnRouterArgs, BackendArgs {
      */
     address?: pulumi.Input<string>;
     /**
-     * Priority of the first rule of stage 2; the last one is 900 higher, those of route tables between.
+     * Priority of the first rule of stage 2, 11 to 31000; the last one is 900 higher, those of route tables between, and those
+     * for ICMP errors of the router's own 10 lower.
      *
      * @default 1000
      */
@@ -32,8 +33,11 @@ export class Interface extends OnRouter {
     declare readonly name: pulumi.Output<string>;
     /** What does the work. */
     declare readonly backend: pulumi.Output<Backend>;
+    /** Of the first rule of stage 2. */
+    readonly priority: pulumi.Output<number>;
 
     constructor(name: string, args: InterfaceArgs, opts?: pulumi.CustomResourceOptions) {
         super("interface", "Interface", name, { ...args, name: args.name ?? "nvi0", backend: backendOf(args, "Interface", name) } as never, opts);
+        this.priority = pulumi.output(args.priority).apply((priority) => priority ?? 1000);
     }
 }

@@ -31,7 +31,12 @@ export interface RouteRuleArgs {
     from?: pulumi.Input<string>;
     /** Destination prefix, as translated. */
     to?: pulumi.Input<string>;
-    /** The lower is asked first; between the first and the last priority of the interface. Two rules of one priority and table, one of which selects all that the other does, are refused. @default 1100 */
+    /**
+     * The lower is asked first; between the first and the last priority of the interface. Two rules of one priority and table, one of
+     * which selects all that the other does, are refused.
+     *
+     * @default the interface's and 100
+     */
     priority?: pulumi.Input<number>;
 }
 
@@ -44,7 +49,7 @@ export interface RouteTableArgs extends OnRouterArgs {
     routes?: pulumi.Input<pulumi.Input<RouteArgs>[]>;
     /** @default [] */
     rules?: pulumi.Input<pulumi.Input<RouteRuleArgs>[]>;
-    /** An uplink's NIC: ICMP errors that the router raises about its connections leave by this table. */
+    /** An uplink's NIC: ICMP errors that the router raises about its connections leave by this table. Not with table `"main"`, by which they go anyway. */
     errors?: pulumi.Input<string>;
     /** End in `unreachable`, so that packets never fall through to another way out. @default true */
     closed?: pulumi.Input<boolean>;
@@ -56,6 +61,6 @@ export class RouteTable extends OnRouter {
     declare readonly table: pulumi.Output<number | "main">;
 
     constructor(name: string, args: RouteTableArgs, opts?: pulumi.CustomResourceOptions) {
-        super("route-table", "RouteTable", name, { ...args, interface: args.interface.name, backend: args.interface.backend } as never, opts, [args.interface]);
+        super("route-table", "RouteTable", name, { ...args, interface: args.interface.name, backend: args.interface.backend, interfacePriority: args.interface.priority } as never, opts, [args.interface]);
     }
 }

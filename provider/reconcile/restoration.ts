@@ -1,5 +1,5 @@
 import type { Artifact } from "../syntax/artifact";
-import { replaceTable } from "../syntax/nft";
+import { renderTable, replaceTable } from "../syntax/nft";
 import { deviceOfSysctl, devicesOf, madeDevices } from "./devices";
 import type { PlanContext, Step } from "./kind";
 import { kindOf } from "./kinds";
@@ -39,7 +39,7 @@ const overRemains = (words: string[]): string[] => (words.slice(0, 4).join(" ") 
 /** Where the unit is started a second time, the table is there already. */
 function filesOf({ files = {} }: Step, artifact: Artifact): string {
     return Object.entries(files).map(([name, text]) => {
-        const whole = artifact.kind === "table" ? replaceTable(artifact.name, text) : text;
+        const whole = artifact.kind === "table" ? replaceTable(artifact.name, renderTable(artifact)) : text;
         return packWords(["file", name]) + whole.replace(/\n$/, "").split("\n").map((line) => `+${line}\n`).join("");
     }).join("");
 }

@@ -24,6 +24,11 @@ export function renderTable(table: Table): string {
     return `table inet ${table.name} {\n${orderChains(table.chains).map(renderChain).join("")}}\n`;
 }
 
+/** One transaction that is refused where a table of that name has come meanwhile: it is somebody else's. */
+export function createTable(name: string, table: string): string {
+    return `create table inet ${name}\n${table}`;
+}
+
 /** One transaction after which exactly this table is there, whatever was before. */
 export function replaceTable(name: string, table: string): string {
     return `table inet ${name}\ndelete table inet ${name}\n${table}`;

@@ -156,7 +156,7 @@ const COMBINED: Case[] = [
                 { to: "0.0.0.0/0", via: "203.0.113.1" }, { to: "::/0", device: "isp2" }, { to: "0.0.0.0/0", device: "isp1", metric: 7 },
                 { to: "::/0", via: "2001:db8:2::1", metric: 7 }, { to: "192.0.2.0/24", nextHops: [{ device: "isp1" }, { device: "isp2", weight: 256 }] },
             ],
-            rules: [{ ingress: "lan0", from: "0.0.0.0/0", to: "192.0.2.0/24" }, { ingress: "isp1", to: "::/0", priority: 32000 }],
+            rules: [{ ingress: "lan0", from: "0.0.0.0/0", to: "192.0.2.0/24" }, { ingress: "isp1", to: "::/0", priority: 1899 }],
         },
     },
     {

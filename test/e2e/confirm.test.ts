@@ -66,6 +66,25 @@ describe("a change that is confirmed", () => {
     });
 });
 
+describe("a table of the name of ours, that somebody makes once we have looked,", () => {
+    const theirs = "table inet nvi_nat_office {\n\tchain theirs {\n\t\tcounter packets 0 bytes 0\n\t}\n}\n";
+
+    it("is theirs, and nothing is changed", async () => {
+        const host = router();
+        const apply = host.apply.bind(host);
+        host.apply = async (files) => {
+            await lab.router.run(["nft", "-f", "-"], { stdin: theirs });
+            return await apply(files);
+        };
+        const error = await failure(ensure(host, office));
+        expect(error!.message).toMatch(/dry run[\s\S]*nvi_nat_office[\s\S]*File exists/);
+        expect((await lab.router.run(["nft", "list", "table", "inet", "nvi_nat_office"])).stdout).toBe(theirs);
+        await lab.router.run(["nft", "delete", "table", "inet", "nvi_nat_office"]);
+        await quiet();
+        await asBefore();
+    });
+});
+
 describe("a dozen stacks at once", () => {
     /** More than the router keeps records of, once they have ended. */
     const objects = Array.from({ length: 12 }, (_, i) => desiredOf("ingress-mark", { name: `stack${i}`, nics: ["lan0"] }, `organization/many/stack${i}/mark`));

@@ -72,7 +72,7 @@ async function refusedOf(batch: readonly Sent[]): Promise<Map<Sent, string>> {
         file("routes.setup", bridges(nics));
         // So that every next hop is on a link, by any device.
         for (const [family, scope] of [["ipv4", " scope link"], ["ipv6", ""]] as const) file(`${family}.setup`, nics.filter((nic) => nic !== "lo").map((nic, i) => `route add default dev ${nic}${scope} metric ${i + 1}\n`).join(""));
-        file("nft", tables.map(({ name, as, text }) => text.replace(`table inet ${name} {`, `table inet ${as} {`)).join(""));
+        file("nft", tables.map(({ name, as, text }) => text.replace(new RegExp(`(table inet ${name})(?=\\s)`, "g"), `table inet ${as}`)).join(""));
         await run(["unshare", "-n", "sh", "-c", DEVICES, "sh", folder], { timeoutMs: 300_000 });
         await run(["unshare", "-n", "sh", "-c", ROUTES, "sh", folder], { timeoutMs: 300_000 });
 

@@ -1,6 +1,6 @@
 import { NviError } from "../../model/errors";
 import type { Chain, Rendered, Table, TableRule } from "../../syntax/artifact";
-import { renderTable, replaceTable, ruleText, type ListedChain, type ListedRule, type ListedTable } from "../../syntax/nft";
+import { createTable, renderTable, replaceTable, ruleText, type ListedChain, type ListedRule, type ListedTable } from "../../syntax/nft";
 import { order, type Kind } from "../kind";
 import type { Snapshot } from "../snapshot";
 
@@ -39,7 +39,7 @@ export const tableKind: Kind<Table> = {
     ensure(table, { snapshot }) {
         const found = snapshot.tables.get(table.name);
         const canonical = wantedListing(table, snapshot);
-        const change = found ? changeOf(table, canonical, found) : renderTable(table);
+        const change = found ? changeOf(table, canonical, found) : createTable(table.name, renderTable(table));
         if (change === undefined) return [];
         const undo = found && undoing(table, found);
         return [{

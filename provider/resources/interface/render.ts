@@ -6,10 +6,7 @@ import { MODULE_VERSION } from "../../model/module";
 import type { Artifact, Chain, Link, Module, Rule, Setting, Sysctl, Table } from "../../syntax/artifact";
 import { MAIN_TABLE } from "../../syntax/iproute";
 import { quote } from "../../syntax/nft";
-import { farEnd, type InterfaceInputs } from "./schema";
-
-/** How far from the first to the last priority of stage 2; route tables have those between. */
-export const STAGE2_SPAN = 900;
+import { farEnd, STAGE2_SPAN, type InterfaceInputs } from "./schema";
 
 /** Any number but 0, which is none. */
 const TUNNEL_ID = 78;

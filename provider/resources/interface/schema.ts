@@ -17,13 +17,20 @@ export const moduleWays = {
 /** The NVI by its name, wherever it is one's own or another's. */
 export const nviName = () => leaf((name) => interfaceNameFault(name) ?? (name.length > 14 ? "has 15 characters; at most 14 leave room for the name of its other end" : undefined), ["nvi1"]).default("nvi0");
 
+/** How far from the first to the last priority of stage 2; route tables have those between. */
+export const STAGE2_SPAN = 900;
+export const DEFAULT_STAGE2_PRIORITY = 1000;
+
+/** Of the first rule of stage 2. Those for the router's own errors come before it. */
+export const stage2Priority = integer(11, 31000, 1200).default(DEFAULT_STAGE2_PRIORITY);
+
 export const schema = z.strictObject({
     name: nviName(),
     backend,
     ...moduleWays,
     mtu: integer(1280, 65535, 9000).default(65535),
     address: prefix("169.254.78.2/32").default("169.254.77.2/32"),
-    priority: integer(1, 31000, 1200).default(1000),
+    priority: stage2Priority,
 });
 
 export type InterfaceInputs = z.output<typeof schema>;

@@ -4,7 +4,7 @@ import type { Desired } from "../../syntax/desired";
 import type { Artifact, NextHop, Route, Rule } from "../../syntax/artifact";
 import { MAIN_TABLE } from "../../syntax/iproute";
 import { farEnd } from "../interface/schema";
-import type { RouteInputs, RouteTableInputs, RuleInputs } from "./schema";
+import { priorityOf, type RouteInputs, type RouteTableInputs, type RuleInputs } from "./schema";
 
 /** The highest metric there is: after every other default route. */
 export const LAST_METRIC = 4294967295;
@@ -52,7 +52,7 @@ function renderRule(rule: RuleInputs, inputs: RouteTableInputs): Rule[] {
         kind: "rule",
         phase: "stage2",
         family,
-        priority: rule.priority,
+        priority: priorityOf(rule, inputs),
         iif: farEnd(inputs.interface, inputs.backend),
         ...selector("from", rule.from),
         ...selector("to", rule.to),
@@ -67,14 +67,14 @@ function selector(key: "from" | "to", prefix: string | undefined): Pick<Rule, "f
     return canonical === "default" ? {} : { [key]: canonical };
 }
 
-/** Before the rules of the router's own traffic; it bears the mark only where the NAT stage put it. */
-const ERRORS_PRIORITY = 990;
+/** How far before stage 2 the router's own errors have their rules; they bear the mark only where the NAT stage put it. */
+const ERRORS_AHEAD = 10;
 
 /** ICMP errors that the router raises have an uplink's address as source, so they must leave by that uplink. */
 function errorRules(inputs: RouteTableInputs): Rule[] {
-    const { errors, table } = inputs;
+    const { errors, interfacePriority, table } = inputs;
     if (errors === undefined || table === "main") return [];
     return FAMILIES.map((family) => ({
-        kind: "rule", phase: "stage2", family, priority: ERRORS_PRIORITY, iif: "lo", mark: { value: nicMark(errors), mask: NIC_MASK }, action: { table },
+        kind: "rule", phase: "stage2", family, priority: interfacePriority - ERRORS_AHEAD, iif: "lo", mark: { value: nicMark(errors), mask: NIC_MASK }, action: { table },
     }));
 }

@@ -4,7 +4,7 @@ import type { Fault, Path } from "../../model/fault";
 import { choice, flag, gateway, integer, interfaceName, list, objectName, prefix, type Partially } from "../../model/schema";
 import { nicMark } from "../../model/mark";
 import { DEFAULT_METRIC } from "../../syntax/iproute";
-import { backend, nviName, peerOf } from "../interface/schema";
+import { backend, DEFAULT_STAGE2_PRIORITY, nviName, peerOf, STAGE2_SPAN, stage2Priority } from "../interface/schema";
 
 const nextHop = {
     via: gateway("198.51.100.1", "2001:db8:1::1").optional(),
@@ -20,13 +20,14 @@ export const route = z.strictObject({
     metric: integer(0, 4294967294, 100).optional(),
 });
 
-const DEFAULT_PRIORITY = 1100;
+/** Where the rules of a table that says nothing of it stand in stage 2, from its first rule on. */
+const DEFAULT_PLACE = 100;
 
 export const rule = z.strictObject({
     ingress: interfaceName("lan0").optional(),
     from: prefix("198.51.100.0/24", "2001:db8:1::/64").optional(),
     to: prefix("10.0.0.0/24", "2001:db8:a::/64").optional(),
-    priority: integer(1, 32000, 1150).default(DEFAULT_PRIORITY),
+    priority: integer(12, 31899, 1250).optional(),
 });
 
 export const schema = z.strictObject({
@@ -34,6 +35,7 @@ export const schema = z.strictObject({
     table: z.union([integer(1, 4294967295, 7101), z.literal("main")]),
     interface: nviName(),
     backend,
+    interfacePriority: stage2Priority,
     routes: list(route).default([]),
     rules: list(rule).default([]),
     errors: interfaceName("isp1").optional(),
@@ -52,11 +54,21 @@ export function faults(inputs: Partially<RouteTableInputs>): Fault[] {
     const found: Fault[] = [];
     if (RESERVED.includes(inputs.table as number)) found.push({ path: ["table"], reason: 'is one of the system\'s own tables; for rules that look up main, write "main"' });
     if (inputs.table === "main" && (inputs.routes?.length ?? 0) > 0) found.push({ path: ["routes"], reason: "must be empty for table main, which belongs to the administrator" });
+    if (inputs.table === "main" && "errors" in inputs) found.push({ path: ["errors"], reason: "does nothing for table main, by which errors go anyway; leave it out" });
     const devices = inputs.interface === undefined ? [] : [inputs.interface, peerOf(inputs.interface)];
     inputs.routes?.forEach((one, i) => one && found.push(...routeFaults(one, ["routes", i], devices)));
-    inputs.rules?.forEach((one, i) => one && found.push(...ruleFaults(one, ["rules", i])));
-    return [...found, ...duplicates(inputs.routes, ["routes"], routeIdentity), ...duplicates(inputs.rules, ["rules"], ruleIdentity), ...overlaps(inputs.rules ?? [])];
+    const rules = inputs.rules?.map((one) => one && placed(one, stage2Of(inputs)));
+    rules?.forEach((one, i) => one && found.push(...ruleFaults(one, ["rules", i], stage2Of(inputs))));
+    return [...found, ...duplicates(inputs.routes, ["routes"], routeIdentity), ...duplicates(rules, ["rules"], ruleIdentity), ...overlaps(rules ?? [])];
 }
+
+/** The priority of the first rule of stage 2, as far as that is known. */
+const stage2Of = (inputs: Partially<RouteTableInputs>): number | undefined => ("interfacePriority" in inputs ? inputs.interfacePriority : DEFAULT_STAGE2_PRIORITY);
+
+/** With its default written out; there, but undefined, where that is not known. */
+const placed = (one: Partially<RuleInputs>, stage2: number | undefined): Partially<RuleInputs> => ({ priority: stage2 === undefined ? undefined : stage2 + DEFAULT_PLACE, ...one });
+
+export const priorityOf = (one: RuleInputs, { interfacePriority }: Pick<RouteTableInputs, "interfacePriority">): number => one.priority ?? interfacePriority + DEFAULT_PLACE;
 
 function routeFaults(one: Partially<RouteInputs>, path: Path, nviDevices: readonly string[]): Fault[] {
     const hops = one.nextHops?.map((hop, i) => ({ hop, path: [...path, "nextHops", i] as Path })) ?? [];
@@ -81,10 +93,12 @@ function routeFaults(one: Partially<RouteInputs>, path: Path, nviDevices: readon
     return found;
 }
 
-function ruleFaults(one: Partially<RuleInputs>, path: Path): Fault[] {
+function ruleFaults(one: Partially<RuleInputs>, path: Path, stage2: number | undefined): Fault[] {
     const keys = Object.keys(one);
     if (!keys.some((key) => ["ingress", "from", "to"].includes(key))) return [{ path, reason: "selects every packet; give ingress, from or to" }];
     if (one.from !== undefined && one.to !== undefined && familyOf(one.from) !== familyOf(one.to)) return [{ path: [...path, "to"], reason: "is not of the family of from" }];
+    // Before its first rule packets are not known to be translated, and after its last they have gone.
+    if (one.priority !== undefined && stage2 !== undefined && (one.priority <= stage2 || one.priority >= stage2 + STAGE2_SPAN)) return [{ path: [...path, "priority"], reason: `is outside of stage 2, which has room for it from ${stage2 + 1} to ${stage2 + STAGE2_SPAN - 1}: between the first and the last rule of the interface` }];
     return [];
 }
 
@@ -103,7 +117,7 @@ const selectedFamily = (prefix: string | undefined) => (prefix === undefined ? u
 function ruleIdentity(one: Partially<RuleInputs>): string | undefined {
     const keys = ["ingress", "from", "to", "priority"] as const;
     if (keys.some((key) => isUnknown(one, key))) return undefined;
-    const { ingress, from, to, priority = DEFAULT_PRIORITY } = one;
+    const { ingress, from, to, priority } = one;
     return JSON.stringify([ingress && nicMark(ingress), ...[from, to].map((prefix) => (prefix === undefined ? "default" : canonicalPrefix(prefix))), selectedFamily(from ?? to), priority]);
 }
 
@@ -116,10 +130,10 @@ function overlaps(rules: readonly (Partially<RuleInputs> | undefined)[]): Fault[
     });
 }
 
-type Selected = { identity: string | undefined; priority: number; family: Family | undefined; words: (string | number | undefined)[] };
+type Selected = { identity: string | undefined; priority: number | undefined; family: Family | undefined; words: (string | number | undefined)[] };
 
 function selected(one: Partially<RuleInputs>): Selected | undefined {
-    const { ingress, from, to, priority = DEFAULT_PRIORITY } = one;
+    const { ingress, from, to, priority } = one;
     if (ingress === undefined && from === undefined && to === undefined) return undefined;
     const prefixes = [from, to].map((prefix) => (prefix === undefined || canonicalPrefix(prefix) === "default" ? undefined : canonicalPrefix(prefix)));
     return { identity: ruleIdentity(one), priority, family: selectedFamily(from ?? to), words: [ingress && nicMark(ingress), ...prefixes] };

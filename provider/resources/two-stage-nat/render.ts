@@ -4,8 +4,8 @@ import { ownAddress } from "../../syntax/own-address";
 import type { Artifact, Rule } from "../../syntax/artifact";
 import { MAIN_TABLE } from "../../syntax/iproute";
 import { render as renderMark } from "../ingress-mark/render";
-import { render as renderInterface, STAGE2_SPAN } from "../interface/render";
-import { farEnd } from "../interface/schema";
+import { render as renderInterface } from "../interface/render";
+import { farEnd, STAGE2_SPAN } from "../interface/schema";
 import { render as renderStage } from "../nat-stage/render";
 import { insidePrefixes, outsideOf } from "../nat-stage/table";
 import { render as renderTable } from "../route-table/render";
@@ -49,7 +49,7 @@ function renderUplink(name: string, uplink: FullUplink, inputs: TwoStageNatInput
     const routes = families.map((family) => ({
         to: family === 4 ? "0.0.0.0/0" : "::/0", type: "unicast" as const, via: gateways[family], device, onlink: uplink.onlink && gateways[family] !== undefined,
     }));
-    const base = renderTable({ name, table, interface: inputs.interface, backend: inputs.backend, routes, rules: [], errors: device, closed: true });
+    const base = renderTable({ name, table, interface: inputs.interface, backend: inputs.backend, interfacePriority: inputs.priority, routes, rules: [], errors: device, closed: true });
     const sources = FAMILIES.flatMap((family) => sourcesOf(name, uplink, family, inputs).map((from): Rule => ({
         kind: "rule", phase: "stage2", family, priority: inputs.priority + 100, iif: farEnd(inputs.interface, inputs.backend), from, action: { table },
     })));

@@ -28,7 +28,7 @@ export const schema = z.strictObject({
     ...stage,
     uplinks: z.record(label("isp1", "isp2"), z.strictObject({ ...uplink.shape, ...gateways })),
     table: integer(1, 4294967040, 8000).default(DEFAULT_TABLE),
-    priority: integer(1, 31000, 3000).default(1000),
+    priority: interfaceSchema.shape.priority,
 });
 
 export type TwoStageNatInputs = z.output<typeof schema>;

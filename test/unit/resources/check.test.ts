@@ -73,6 +73,13 @@ describe.each(KINDS)("check of %s, for every value that there is,", (kind) => {
 });
 
 describe("check", () => {
+    it("leaves the main table to the administrator", async () => {
+        expect(await failuresOf("route-table", put(SAMPLES["route-table"][0], ["table"], "main") as Inputs)).toEqual({
+            routes: expect.stringContaining("must be empty for table main"),
+            errors: expect.stringContaining("does nothing for table main"),
+        });
+    });
+
     it("finds all faults of a resource at once: of values, across them, and of the router", async () => {
         const [office] = SAMPLES["two-stage-nat"];
         const faulty = [

@@ -45,12 +45,12 @@ export const SAMPLES: Record<Kind, Inputs[]> = {
     "ingress-mark": [{ name: "branch-7", interface: "nvi1", nics: ["lan0", "isp1"], source: "connection", connectionShift: 16 }],
     "route-table": [
         {
-            name: "isp1", table: 7101, interface: "nvi1", backend: "module", errors: "isp1", closed: false,
+            name: "isp1", table: 7101, interface: "nvi1", backend: "module", interfacePriority: 1200, errors: "isp1", closed: false,
             routes: [
                 { to: "0.0.0.0/0", type: "unicast", via: "198.51.100.1", device: "isp1", onlink: true, metric: 100 },
                 { to: "::/0", nextHops: [{ via: "2001:db8:1::1", device: "isp1", onlink: false, weight: 3 }, { via: "2001:db8:2::1" }] },
             ],
-            rules: [{ ingress: "lan0", from: "198.51.100.0/24", to: "10.0.0.0/24", priority: 1150 }, { from: "2001:db8:1::/64" }],
+            rules: [{ ingress: "lan0", from: "198.51.100.0/24", to: "10.0.0.0/24", priority: 1250 }, { from: "2001:db8:1::/64" }],
         },
         { name: "inwards", table: "main", rules: [{ to: "10.0.0.0/24" }] },
     ],

@@ -13,8 +13,8 @@ import { holds, type Arrived, type Plain, type Same } from "./types";
 
 /* What programs may write and what check takes are the same, property by property. `npm run typecheck` is what runs this. */
 
-/** Given as resources, of which check gets the name or the backend, or which only order things; `auto` never gets that far. */
-type References = "router" | "adopt" | "checks" | "interface" | "backend" | "mark" | "routeTables";
+/** Given as resources, of which check gets the name, the backend or the priority, or which only order things; `auto` never gets that far. */
+type References = "router" | "adopt" | "checks" | "interface" | "backend" | "interfacePriority" | "mark" | "routeTables";
 type Resolved = "router" | "adopt" | "checks" | "backend";
 /** The SDK makes one of the resource's name, so programs may leave it out. */
 type Named<T> = Omit<T, "name"> & { name?: string };
