@@ -1,15 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 
 interface CommonArgs {
-    /** How messages call it. @default what it tries */
+    /** How messages call it, at most 80 characters. @default what it tries */
     name?: pulumi.Input<string>;
-    /** Seconds within which it must succeed; it is tried again until then. @default 5 */
+    /** Seconds within which it must succeed, 1 to 60; it is tried again until then. @default 5 */
     within?: pulumi.Input<number>;
 }
 
 /** The router pings an address. */
 export interface PingCheckArgs extends CommonArgs {
     kind: "ping";
+    /** Its address. */
     to: pulumi.Input<string>;
     /** Source address, or the NIC to leave by. @default the kernel's choice */
     from?: pulumi.Input<string>;
@@ -18,7 +19,9 @@ export interface PingCheckArgs extends CommonArgs {
 /** The router opens a TCP connection. It needs `nc` for that, or bash where no source is given. */
 export interface ConnectCheckArgs extends CommonArgs {
     kind: "connect";
+    /** The address. */
     to: pulumi.Input<string>;
+    /** The TCP port, 1 to 65535. */
     port: pulumi.Input<number>;
     /** Source address, or a NIC whose first address is taken. @default the kernel's choice */
     from?: pulumi.Input<string>;
@@ -27,6 +30,7 @@ export interface ConnectCheckArgs extends CommonArgs {
 /** The router's routing sends such a packet by that NIC (`ip route get`). */
 export interface LeavesCheckArgs extends CommonArgs {
     kind: "leaves";
+    /** The packet's destination address. */
     to: pulumi.Input<string>;
     /** The packet's source: for stage 2, as translated. @default the router's own packet */
     from?: pulumi.Input<string>;
@@ -41,7 +45,7 @@ export interface LeavesCheckArgs extends CommonArgs {
 /** A command of the user's, run as root by sh; it must end with 0. */
 export interface CommandCheckArgs extends CommonArgs {
     kind: "command";
-    /** One line. */
+    /** One line. Messages name its first word alone: what follows may be a secret. */
     command: pulumi.Input<string>;
 }
 

@@ -54,14 +54,18 @@ export interface StaticArgs {
     kind: "static";
     /** The uplink whose provider gave the outside address. */
     on: pulumi.Input<string>;
+    /** An address of the inside, or a prefix. */
     inside: pulumi.Input<string>;
+    /** What it is outside: as many addresses. */
     outside: pulumi.Input<string>;
 }
 
 /** No translation for what goes from one prefix to another, e.g. into a VPN. */
 export interface ExemptArgs {
     kind: "exempt";
+    /** Inside prefix. */
     from: pulumi.Input<string>;
+    /** Destination prefix. */
     to: pulumi.Input<string>;
 }
 

@@ -24,11 +24,11 @@ export interface TwoStageNatArgs extends OnRouterArgs, StageArgs, BackendArgs {
     mtu?: pulumi.Input<number>;
     /** See `Interface`. @default "169.254.77.2/32" */
     address?: pulumi.Input<string>;
-    /** See `source` of `IngressMark`. @default "packet" */
+    /** See `source` of `IngressMark`; `connection` writes the lowest 16 bits of the conntrack mark. For ip rules of your own: its own go by source address. @default "packet" */
     markSource?: pulumi.Input<"packet" | "connection">;
     /** Number of stage 1's route table; those of uplinks follow it. @default 7700 */
     table?: pulumi.Input<number>;
-    /** Priority of the first ip rule; the last is 1001 higher. @default 1000 */
+    /** Priority of the first rule of stage 2, 11 to 31000; the last of all is 1001 higher, and those for the router's own ICMP errors are 10 lower. @default 1000 */
     priority?: pulumi.Input<number>;
 }
 

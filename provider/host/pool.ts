@@ -55,11 +55,6 @@ export class Pool {
 /** The pool of this process. */
 export const pool = new Pool();
 
-/** Ends the connections of this process's pool. */
-export function closeAll(): void {
-    pool.closeAll();
-}
-
 /** A hash, because the endpoint holds credentials, and a map's keys show in a heap dump or a debugger. */
 function keyOf(endpoint: Endpoint): string {
     return createHash("sha256")

@@ -1,6 +1,6 @@
 /**
- * What went wrong, as far as it decides what happens next: whether to dial again, and whether the
- * router's state is known. `unreachable`, `timeout` and `disconnected` never mean "absent".
+ * What went wrong, as far as it decides what happens next: whether the router's state is known, and
+ * whether a later login may be tried (never again with a key or credential that was refused: that locks accounts and hides attacks). `unreachable`, `timeout` and `disconnected` never mean "absent".
  */
 export type ErrorKind =
     /** The program asks for something that cannot be. */
@@ -76,11 +76,6 @@ export class NviError extends Error implements ErrorParts {
         this.cure = parts.cure;
         this.command = parts.command;
         this.output = parts.output;
-    }
-
-    /** Whether dialing again may help. Never for a key or a credential: that locks accounts and hides attacks. */
-    get retryable(): boolean {
-        return this.kind === "unreachable" || this.kind === "disconnected";
     }
 }
 

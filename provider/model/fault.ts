@@ -16,3 +16,8 @@ export function formatPath(path: Path): string {
         return text === "" ? key : `${text}.${key}`;
     }, "");
 }
+
+/** Of a list in which each name has its place once; one that is not known yet may be any. */
+export function repeated(names: readonly (string | undefined)[], path: Path): Fault[] {
+    return names.flatMap((name, i) => (name !== undefined && names.indexOf(name) < i ? [{ path: [...path, i], reason: `is ${name} a second time` }] : []));
+}

@@ -122,7 +122,7 @@ function nics(desired: DesiredObject, own: StoredObject | undefined, snapshot: S
     const made = madeDevices(desired.artifacts);
     const before = new Set(own?.manifest.nics);
     const missing = desired.nics.filter((nic) => !snapshot.links.has(nic) && !made.has(nic) && !before.has(nic));
-    return [...new Set(missing)].map((nic) => ({ reason: `it has no network interface ${nic}`, cure: `correct the name; the router has ${[...snapshot.links.keys()].join(", ")}` }));
+    return [...new Set(missing)].map((nic) => ({ reason: `it has no network interface ${nic}`, cure: `correct the name, or bring it up first: what is dialled or plugged in has to be there when it is first named; the router has ${[...snapshot.links.keys()].join(", ")}` }));
 }
 
 function occupied(artifacts: readonly Artifact[], own: StoredObject | undefined, snapshot: Snapshot, adopt: boolean): Finding[] {

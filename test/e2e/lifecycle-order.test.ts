@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { closeAll } from "../../provider/host/pool";
+import { pool } from "../../provider/host/pool";
 import { ensure, remove } from "../../provider/reconcile/engine";
 import { diffDumps, Flow, Lab, office, ping, probe, until, type LabOptions } from "../lab";
 import { coreRouter, officeObject } from "./core";
@@ -37,7 +37,7 @@ beforeAll(async () => {
     pieces = await piecesOf(dev);
 });
 afterAll(async () => {
-    closeAll();
+    pool.closeAll();
     dev?.close();
     await lab?.stop();
 });

@@ -4,7 +4,6 @@ facts() {
 	printf 'kernel\t%s\n' "$(uname -r)"
 	printf 'architecture\t%s\n' "$(uname -m)"
 	printf 'os\t%s\n' "$(. /etc/os-release 2>/dev/null && printf %s "${PRETTY_NAME:-}")"
-	printf 'machine\t%s\n' "$(sha256sum </etc/machine-id 2>/dev/null | cut -c1-16)"
 	for tool in nft ip unshare flock sha256sum mktemp head tail; do
 		printf 'tool %s\t' "$tool"
 		command -v $tool || echo

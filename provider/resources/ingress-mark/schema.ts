@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Fault } from "../../model/fault";
+import { repeated, type Fault } from "../../model/fault";
 import { markCollisions } from "../../model/mark";
 import { choice, integer, interfaceName, list, objectName, type Partially } from "../../model/schema";
 import { nviName } from "../interface/schema";
@@ -20,10 +20,7 @@ export function faults(inputs: Partially<IngressMarkInputs>): Fault[] {
 
 /** Faults of a list of NICs that are told apart by mark. */
 export function nicFaults(nics: readonly (string | undefined)[], path: Fault["path"]): Fault[] {
-    const found: Fault[] = [];
-    nics.forEach((nic, i) => {
-        if (nic !== undefined && nics.indexOf(nic) < i) found.push({ path: [...path, i], reason: `is ${nic} a second time` });
-    });
+    const found = repeated(nics, path);
     for (const [one, other] of markCollisions(nics.filter((nic): nic is string => nic !== undefined))) {
         found.push({ path: [...path, nics.indexOf(other)], reason: `gets the same mark as ${one} (marks are made of names); rename one of the two interfaces` });
     }

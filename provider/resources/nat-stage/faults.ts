@@ -1,5 +1,5 @@
 import { contains, familyOf, overlaps, parsePrefix, parseRange, type Range } from "../../model/address";
-import type { Fault, Path } from "../../model/fault";
+import { repeated, type Fault, type Path } from "../../model/fault";
 import { interfaceNameFault } from "../../model/names";
 import { parseService, portCount } from "../../model/ports";
 import type { Partially } from "../../model/schema";
@@ -90,7 +90,7 @@ function snatFaults(one: Partially<Snat>, path: Path, inputs: Checkable): Fault[
     const from = (one.from === undefined ? [] : asList(one.from as string | string[])).filter((prefix) => prefix !== undefined);
     const found: Fault[] = [];
     if (to?.uplinks) {
-        found.push(...uplinkFaults(to.uplinks, [...path, "to", "uplinks"], inputs));
+        found.push(...uplinkFaults(to.uplinks, [...path, "to", "uplinks"], inputs), ...repeated(to.uplinks, [...path, "to", "uplinks"]));
         for (const family of new Set(from.map(familyOf))) {
             const able = to.uplinks.filter((name) => name === undefined || hasFamily(inputs.uplinks?.[name], family));
             if (inputs.uplinks && able.length === 0) found.push({ path: [...path, "to", "uplinks"], reason: `have no IPv${family} address, and from is IPv${family}` });
@@ -109,7 +109,7 @@ function hasFamily(uplink: { addresses?: (string | undefined)[] } | undefined, f
 function dnatFaults(one: Partially<Dnat>, path: Path, inputs: Checkable): Fault[] {
     const on = one.on as string | (string | undefined)[] | undefined;
     const found = on === undefined ? [] : uplinkFaults(asList(on as string), [...path, "on"], inputs, Array.isArray(on));
-    if (Array.isArray(on)) found.push(...on.flatMap((name, i) => (name !== undefined && on.indexOf(name) < i ? [{ path: [...path, "on", i], reason: `is ${name} a second time` }] : [])));
+    if (Array.isArray(on)) found.push(...repeated(on, [...path, "on"]));
     const service = one.port === undefined ? undefined : parseService(one.port as string);
     if (one.toPort !== undefined && service && typeof service !== "string" && (one.toPort as number) + portCount(service.ports) - 1 > 65535) {
         found.push({ path: [...path, "toPort"], reason: `is too high: a range of ${portCount(service.ports)} ports would end above 65535` });

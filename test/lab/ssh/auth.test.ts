@@ -59,7 +59,7 @@ describe("a private key", () => {
         const { stdout } = await run(["ssh-keygen", "-lf", file]);
         let error: NviError | undefined;
         expect(await cost(async () => void (error = await refusal(at(server, { privateKeyPath: file }))))).toEqual({ connections: 1, failed: 1 });
-        expect(error).toMatchObject({ kind: "authentication", retryable: false });
+        expect(error).toMatchObject({ kind: "authentication" });
         expect(error!.message).toContain(`edge (root@127.0.0.1:${server.port}): log in as root`);
         expect(error!.message).toContain(`server accepts: publickey, password; tried: key ${file} (${stdout.split(" ")[1]})`);
     });

@@ -82,7 +82,7 @@ test("a router that the bastion cannot reach is tried again, over one login on t
     const endpoint = through(hops.first);
     Object.assign(endpoint.connection, { port: await freePort(), dialErrorLimit: 3 });
     const error = await refused(endpoint);
-    expect(error).toMatchObject({ kind: "unreachable", retryable: true });
+    expect(error).toMatchObject({ kind: "unreachable" });
     expect(error.reason).toMatch(/bastion before it cannot reach 127\.0\.0\.1:\d+ .*Connection refused.* \(gave up after 3 attempts in /);
     expect(first.count(/^Accepted publickey/)).toBe(before + 1);
 });

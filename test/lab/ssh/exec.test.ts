@@ -142,7 +142,7 @@ describe("what goes wrong", () => {
         const answer = failed(cut.exec("echo half; sleep 4712"));
         await running("4712");
         relay.cut();
-        expect(await answer).toMatchObject({ kind: "disconnected", retryable: true });
+        expect(await answer).toMatchObject({ kind: "disconnected" });
         expect(cut.alive).toBe(false);
         expect(await failed(cut.exec("true"))).toMatchObject({ kind: "disconnected" });
         await relay.stop();

@@ -51,7 +51,7 @@ describe("an address with a penalty", () => {
         const server = await start(600);
         await earn(server);
         const error = await refused(patient(await server.endpoint(), { dialTimeout: 2 }));
-        expect(error).toMatchObject({ kind: "unreachable", retryable: true, cure: expect.stringMatching(/PerSourcePenaltyExemptList/) as string });
+        expect(error).toMatchObject({ kind: "unreachable", cure: expect.stringMatching(/PerSourcePenaltyExemptList/) as string });
         expect(error.reason).toMatch(/it said: Not allowed at this time; it keeps this address out for a while \(PerSourcePenalties\) \(gave up after \d attempts in /);
         expect(turnedAway(server)).toBeGreaterThan(1);
         // To knock is no misdeed.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ErrorKind, NviError } from "../../../provider/model/errors";
+import { NviError } from "../../../provider/model/errors";
 
 const parts = { kind: "tool", operation: "apply", subject: "edge1", reason: "nft refused the rules" } as const;
 
@@ -42,31 +42,5 @@ describe("NviError", () => {
         const error = new NviError({ ...parts, output: "all of it", cause });
         expect(error).toMatchObject({ ...parts, output: "all of it", cause, name: "NviError" });
         expect(error).toBeInstanceOf(Error);
-    });
-});
-
-describe("retryable", () => {
-    const expected: Record<ErrorKind, boolean> = {
-        invalid: false,
-        unreachable: true,
-        "host-key": false,
-        authentication: false,
-        privilege: false,
-        timeout: false,
-        disconnected: true,
-        preflight: false,
-        foreign: false,
-        locked: false,
-        tool: false,
-        died: false,
-        "rolled-back": false,
-        "half-done": false,
-        storage: false,
-        protocol: false,
-        internal: false,
-    };
-
-    it.each(Object.entries(expected))("%s: %s", (kind, retryable) => {
-        expect(new NviError({ ...parts, kind: kind as ErrorKind }).retryable).toBe(retryable);
     });
 });

@@ -61,6 +61,7 @@ const stage: Row[] = [
     ["translations[0].to", "isp1", "is not an object"],
     ["translations[0].to", { uplinks: ["isp1"], pool: "198.51.100.9" }, "is no property here", "translations[0].to.pool"],
     ["translations[0].to.uplinks", [], "is empty"],
+    ["translations[0].to.uplinks[1]", "isp1", "is isp1 a second time"],
     ["translations[0].to.uplinks[0]", "isp3", "is no uplink; there are: isp1, isp2"],
     ["translations[0].to.uplinks[0]", "ISP-1", LABEL],
     ["translations[0].to.spread", "random", 'is none of "connection", "source", "source-destination"'],
