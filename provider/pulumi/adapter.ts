@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { NviError } from "../model/errors";
 import { formatPath, type Fault } from "../model/fault";
 import { pathChecks } from "../model/path-check";
@@ -67,8 +66,8 @@ export interface DiffResult {
 export async function diff(kind: ResourceKind, olds: Bag, news: Bag): Promise<DiffResult> {
     return quietly(() => {
         const resource = resourceOf(kind);
-        const changed = withoutDefaults(kind, changedKeys(olds, news), olds, news);
-        const replaces = resource.replacedBy.filter((key) => changed.includes(key)) as string[];
+        const changed = changedKeys(olds, news);
+        const replaces = resource.replacedBy.filter((key) => changed.includes(key) && !sameByDefault(kind, key, olds, news)) as string[];
         // The same router under another name is another router: its objects' ids begin with the name.
         if (nameOf(olds) !== nameOf(news) && nameOf(news) !== UNKNOWN) replaces.push("router");
         // Device names and table ids are unique in a kernel: the old one goes first.
@@ -78,11 +77,11 @@ export async function diff(kind: ResourceKind, olds: Bag, news: Bag): Promise<Di
 
 const nameOf = (inputs: Bag): unknown => (inputs.router as Bag | undefined)?.name;
 
-/** Writing a default out is no change, nor is what a later version has a default for. */
-function withoutDefaults(kind: ResourceKind, changed: string[], olds: Bag, news: Bag): string[] {
-    const { schema } = resourceOf(kind);
-    const [before, after] = [olds, news].map((inputs) => checkAgainst(schema, ownInputs(inputs)).value as Bag | undefined);
-    return changed.filter((key) => !before || !after || !(key in after) || !isDeepStrictEqual(before[key], after[key]));
+/** Writing a default out makes nothing anew. It is an update all the same: what the state doesn't have, programs can't read from it. */
+function sameByDefault(kind: ResourceKind, key: string, olds: Bag, news: Bag): boolean {
+    const value = (inputs: Bag) => (checkAgainst(resourceOf(kind).schema, ownInputs(inputs)).value as Bag | undefined)?.[key];
+    const [before, after] = [value(olds), value(news)];
+    return before !== undefined && before === after;
 }
 
 export async function create(kind: ResourceKind, inputs: Bag): Promise<{ id: string; outs: Bag }> {

@@ -1,30 +1,31 @@
 import { describe, expect, it } from "vitest";
 import { diff } from "../../../provider";
 import { UNKNOWN } from "../../../provider/model/unknown";
-import { wire } from "../resources/samples";
+import { wire, type Inputs } from "../resources/samples";
 
-const olds = wire("route-table", { name: "isp1", table: 7101, interface: "nvi0", routes: [{ to: "0.0.0.0/0", via: "198.51.100.1", device: "isp1" }] });
-const unchanged = { changes: false, replaces: [], deleteBeforeReplace: false };
+const olds = wire("nat-stage", { name: "office", interface: "nvi0", inside: ["lan0"], uplinks: { isp1: {} } });
+const diffOf = async (more: Inputs) => await diff("nat-stage", "edge/nat-stage/office", olds, { ...olds, ...more });
 
 describe("a diff", () => {
-    it.each([
-        ["a default", { closed: true, rules: [], backend: "rules", interfacePriority: 1000 }],
-        ["one inside of a list", { routes: [{ to: "0.0.0.0/0", via: "198.51.100.1", device: "isp1", type: "unicast" }] }],
-        ["nothing, in the place of a default", { rules: undefined }],
-    ])("is empty where %s is written out", async (_, more) => {
-        expect(await diff("route-table", "edge/route-table/isp1", olds, { ...olds, ...more })).toEqual(unchanged);
+    it("is empty where nothing is, in the place of nothing", async () => {
+        expect(await diffOf({ translations: undefined, insidePrefixes: null })).toEqual({ changes: false, replaces: [], deleteBeforeReplace: false });
     });
 
-    it.each([
-        ["another value", { closed: false }],
-        ["another value inside of a list", { routes: [{ to: "0.0.0.0/0", via: "198.51.100.1", device: "isp2" }] }],
-        ["what is not known yet", { closed: UNKNOWN }],
-        ["what a later look finds on the router", { rendered: { "table 7101": "other" } }],
-    ])("is there for %s", async (_, more) => {
-        expect(await diff("route-table", "edge/route-table/isp1", olds, { ...olds, ...more })).toEqual({ ...unchanged, changes: true });
+    it.each<[string, Inputs]>([
+        ["another value", { inside: ["lan1"] }],
+        ["another value inside of another", { uplinks: { isp1: { weight: 2 } } }],
+        ["what is not known yet", { priority: UNKNOWN }],
+        ["what a look at the router found", { rendered: { owner: "somebody" } }],
+        ["a default that is written out", { table: 7700 }],
+    ])("is an update for %s", async (_, more) => {
+        expect(await diffOf(more)).toEqual({ changes: true, replaces: [], deleteBeforeReplace: false });
     });
 
-    it("replaces what has another table, the old one first", async () => {
-        expect(await diff("route-table", "edge/route-table/isp1", olds, { ...olds, table: 7102 })).toEqual({ changes: true, replaces: ["table"], deleteBeforeReplace: true });
+    it.each<[string, Inputs, string]>([
+        ["another route table", { table: 7800 }, "table"],
+        ["a route table that is not known yet", { table: UNKNOWN }, "table"],
+        ["another router", { router: { name: "other", connection: { host: "192.0.2.7" } } }, "router"],
+    ])("makes it anew for %s, and takes the old one away first", async (_, more, by) => {
+        expect(await diffOf(more)).toEqual({ changes: true, replaces: [by], deleteBeforeReplace: true });
     });
 });
