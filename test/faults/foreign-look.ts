@@ -109,7 +109,7 @@ export class Own {
     hasEvent(line: string): boolean {
         const [, label, rest = ""] = /^\[(\w+)\](?:Deleted )?(.*)$/.exec(line) ?? [];
         switch (label) {
-            case undefined: return this.tables.has(/^(?:add|delete|flush|insert|replace|destroy) \w+ (\w+ \w+)/.exec(line)?.[1] ?? "");
+            case undefined: return this.tables.has(/^(?:add|create|delete|flush|insert|replace|destroy) \w+ (\w+ \w+)/.exec(line)?.[1] ?? "");
             case "LINK": return this.has({ section: "link", text: rest });
             case "ADDR": return this.has({ section: "address", text: rest });
             case "RULE": return ["rule4", "rule6"].some((section) => this.has({ section, text: rest }));

@@ -24,8 +24,10 @@ it("leaves all that others have on the router as it is, byte for byte", async ()
                 try {
                     keep("sequence", { sequence: number, tally: (await bench.run(seed, number)).tally, of: ALL });
                 } catch (error) {
-                    failures.push((error as Error).message);
-                    keep("sequence", { sequence: number, of: ALL });
+                    const failure = (error as Error).message;
+                    failures.push(failure);
+                    figure(failure);
+                    keep("sequence", { sequence: number, failure, of: ALL });
                     await bench.stop();
                     bench = await ForeignBench.start();
                 }

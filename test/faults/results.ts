@@ -14,8 +14,8 @@ export const deadline = NVI_FAULTS_BUDGET === "0" ? Infinity : Date.now() + Numb
 interface Lines {
     /** Something that happened at a point of a transaction; `of` is how many points its scene has. */
     point: Result & { of: number };
-    /** A sequence of operations beside what others have on the router; without a tally it failed. */
-    sequence: { sequence: number; tally?: Tally; of: number };
+    /** A sequence of operations beside what others have on the router. */
+    sequence: { sequence: number; of: number } & ({ tally: Tally } | { failure: string });
     inputs: InputsResult;
     /** Two stacks at the same moment. */
     round: { round: number; of: number; transactions: number; seconds: number };
@@ -65,7 +65,7 @@ export function record(result: Result, of: number): Result {
 }
 
 /** Those of this seed that went well; a failed one is tried again. */
-export const sequencesDone = (): Set<number> => new Set(before("sequence").filter((line) => line.seed === seed && line.tally).map(({ sequence }) => sequence));
+export const sequencesDone = (): Set<number> => new Set(before("sequence").filter((line) => line.seed === seed && "tally" in line).map(({ sequence }) => sequence));
 
 /** How many restarts an earlier run has seen the end of. */
 export const restartsDone = (): number => Math.max(0, ...before("restart").map(({ restart }) => restart));

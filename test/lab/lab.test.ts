@@ -177,6 +177,15 @@ describe("several labs", () => {
         expect((await run(["ip", "netns"])).stdout).not.toContain(`nvi-${id}-`);
         expect(fs.existsSync(dir!)).toBe(false);
     });
+
+    test("an owner whose own owner is killed ends, and takes its lab along", async () => {
+        const program = path.join(lab.dir, "owned.js");
+        fs.writeFileSync(program, `require(${JSON.stringify(compiled(path.join(lab.dir, "compiled")))}).Lab.start().then(lab => { console.log("started " + lab.id + " " + lab.dir); setInterval(() => {}, 1000); })`);
+        const owner = new Child([process.execPath, "-e", `require("node:child_process").fork(${JSON.stringify(program)}, { stdio: "inherit", detached: true })`], { stdin: "" });
+        const [, id, dir] = await owner.waitFor(/started (\S+) (\S+)\n/);
+        owner.kill("SIGKILL");
+        await until("the lab to be gone", async () => !(await run(["ip", "netns"])).stdout.includes(`nvi-${id}-`) && !fs.existsSync(dir!));
+    });
 });
 
 /** The lab as a program without a TypeScript loader uses it. */

@@ -122,4 +122,6 @@ function remember(entry: Claim): void {
         };
         process.on(signal, handler);
     }
+    // Whoever runs the tests was killed, and a worker of vitest would go on for nobody.
+    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
 }
