@@ -75,7 +75,8 @@ export async function diff(kind: ResourceKind, olds: Bag, news: Bag): Promise<Di
     });
 }
 
-const nameOf = (inputs: Bag): unknown => (inputs.router as Bag | undefined)?.name;
+/** The engine asks what becomes of it where all of `router` is unknown: when something that it is made of has to be replaced. */
+const nameOf = ({ router }: Bag): unknown => (router === UNKNOWN ? UNKNOWN : (router as Bag | undefined)?.name);
 
 /** Writing a default out makes nothing anew. It is an update all the same: what the state doesn't have, programs can't read from it. */
 function sameByDefault(kind: ResourceKind, key: string, olds: Bag, news: Bag): boolean {

@@ -17,6 +17,7 @@ describe("a diff", () => {
         ["what is not known yet", { priority: UNKNOWN }],
         ["what a look at the router found", { rendered: { owner: "somebody" } }],
         ["a default that is written out", { table: 7700 }],
+        ["a router of which nothing is known yet", { router: UNKNOWN }],
     ])("is an update for %s", async (_, more) => {
         expect(await diffOf(more)).toEqual({ changes: true, replaces: [], deleteBeforeReplace: false });
     });
