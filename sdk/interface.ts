@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { backendOf, type Backend, type BackendArgs } from "./backend";
+import { orElse } from "./inputs";
 import { OnRouter, type OnRouterArgs } from "./resource";
 
 export interface InterfaceArgs extends OnRouterArgs, BackendArgs {
@@ -37,7 +38,7 @@ export class Interface extends OnRouter {
     readonly priority: pulumi.Output<number>;
 
     constructor(name: string, args: InterfaceArgs, opts?: pulumi.CustomResourceOptions) {
-        super("interface", "Interface", name, { ...args, name: args.name ?? "nvi0", backend: backendOf(args, "Interface", name) } as never, opts);
-        this.priority = pulumi.output(args.priority).apply((priority) => priority ?? 1000);
+        super("interface", "Interface", name, { ...args, name: orElse(args.name, "nvi0"), backend: backendOf(args, "Interface", name) } as never, opts);
+        this.priority = pulumi.output(orElse(args.priority, 1000));
     }
 }

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { objectNameFrom } from "../provider/model/names";
+import { orElse } from "./inputs";
 import { providerOf } from "./provider";
 import type { PathCheckArgs } from "./path-check";
 import type { Router } from "./router";
@@ -37,9 +38,9 @@ export abstract class OnRouter extends pulumi.dynamic.Resource {
      */
     declare readonly rendered: pulumi.Output<Record<string, string>>;
 
-    protected constructor(kind: string, type: string, name: string, args: OnRouterArgs & { name?: unknown }, opts: pulumi.CustomResourceOptions = {}, needs: pulumi.Resource[] = []) {
+    protected constructor(kind: string, type: string, name: string, args: OnRouterArgs, opts: pulumi.CustomResourceOptions = {}, needs: pulumi.Resource[] = []) {
         const { router, ...own } = args;
-        const inputs = { name: objectNameFrom(name), ...own, router: router.endpoint, owner: ownerOf(name), rendered: undefined };
+        const inputs = { ...own, name: orElse(own.name, objectNameFrom(name)), router: router.endpoint, owner: ownerOf(name), rendered: undefined };
         super(providerOf(kind), name, inputs, pulumi.mergeOptions(opts, { dependsOn: [router, ...needs] }), "nvi", type);
     }
 }

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { objectNameFrom } from "../provider/model/names";
 import type { Facts } from "../provider/reconcile/facts";
+import { conceal, orElse } from "./inputs";
 import type { PathCheckArgs } from "./path-check";
 import { providerOf } from "./provider";
 
@@ -98,11 +99,8 @@ export class Router extends pulumi.dynamic.Resource {
 
 function endpointOf(name: string, args: RouterArgs): pulumi.Inputs {
     const { connection, sudoPassword, ...rest } = args;
-    return defined({ name: objectNameFrom(name), ...rest, connection: concealInput(connection, concealConnection), sudoPassword: conceal(sudoPassword) });
+    return defined({ ...rest, name: orElse(rest.name, objectNameFrom(name)), connection: concealInput(connection, concealConnection), sudoPassword: conceal(sudoPassword) });
 }
-
-/** A literal would be stored in clear. */
-const conceal = (value: pulumi.Input<string> | undefined) => (value === undefined ? undefined : pulumi.secret(value));
 
 type Loose = Record<string, pulumi.Input<unknown>>;
 
