@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { bestBackend } from "../provider/model/module";
-import type { Router } from "./router";
+import { bestBackend, type Ways } from "../provider/model/module";
+import type { Facts, Router } from "./router";
 
 /** What does the work of an NVI, and how it gets to the router. */
 export interface BackendArgs {
@@ -36,9 +36,15 @@ export function backendOf(args: BackendArgs & { router: Router }, type: string, 
     return pulumi.output(args.backend ?? "rules").apply((backend) => {
         if (backend !== "auto") return pulumi.output(backend);
         return pulumi.all([args.router.facts, args.installPackages ?? false, pulumi.output(args.prebuilt ?? {})]).apply(([facts, install, prebuilt]): Backend => {
-            const { backend: best, reason } = bestBackend({ install, prebuilt }, facts.kernel, facts.module);
+            const { backend: best, reason } = chosen({ install, prebuilt }, facts);
             void pulumi.log.info(`${type} ${name}: backend ${best}, because of the router: ${reason}`);
             return best;
         });
     });
+}
+
+/** States of older versions have fewer facts, and mocks of programs' own unit tests most often none. */
+function chosen(ways: Ways, facts: Partial<Facts> | undefined): ReturnType<typeof bestBackend> {
+    if (facts?.kernel === undefined || facts.module === undefined) return { backend: "rules", reason: "its facts say nothing of the module; `pulumi refresh` looks" };
+    return bestBackend(ways, facts.kernel, facts.module);
 }
