@@ -34,13 +34,15 @@ export interface OnRouterArgs {
 export abstract class OnRouter extends pulumi.dynamic.Resource {
     /**
      * Everything that it is on the router, one entry for each thing that can differ by itself: links, sysctls, nft rules, ip
-     * rules, routes. To be reviewed in preview; after `refresh`, as found.
+     * rules, routes. To be reviewed in preview; after `refresh`, as found. A secret where anything that it is made of is one.
      */
     declare readonly rendered: pulumi.Output<Record<string, string>>;
 
     protected constructor(kind: string, type: string, name: string, args: OnRouterArgs, opts: pulumi.CustomResourceOptions = {}, needs: pulumi.Resource[] = []) {
-        const { router, ...own } = args;
-        const inputs = { ...own, name: orElse(own.name, objectNameFrom(name)), router: router.endpoint, owner: ownerOf(name), rendered: undefined };
+        const { router, checks, ...own } = args;
+        // The engine knows a secret by the property that it is in: what check writes there is one where anything that it is made of is.
+        const rendered = pulumi.output(own as pulumi.Inputs).apply(() => undefined);
+        const inputs = { ...own, checks, name: orElse(own.name, objectNameFrom(name)), router: router.endpoint, owner: ownerOf(name), rendered };
         super(providerOf(kind), name, inputs, pulumi.mergeOptions(opts, { dependsOn: [router, ...needs] }), "nvi", type);
     }
 }

@@ -55,3 +55,21 @@ describe("what is no credential", () => {
         expect(registered.find(({ name }) => name === "sudo")!.inputs).toMatchObject({ connection: { host: "edge" }, sudoPassword: expect.not.stringContaining("hush") });
     });
 });
+
+describe("what will be on the router", () => {
+    const registeredFor = async (name: string, more: { pool: pulumi.Input<string>; checks?: nvi.OnRouterArgs["checks"] }) => {
+        const router = new nvi.Router(`${name}-edge`, { connection: { host: "edge", password: "hush" } });
+        const { pool, checks } = more;
+        const nat = new nvi.TwoStageNat(name, { router, checks, inside: ["lan0"], uplinks: { isp1: {} }, translations: [{ kind: "snat", from: "10.0.0.0/24", to: { pool, uplink: "isp1" } }] });
+        await settled(nat.rendered);
+        return registered.find((one) => one.name === name)!.inputs;
+    };
+
+    it("is a secret where it is made of one, which check would write out", async () => {
+        expect(inClear(await registeredFor("hidden", { pool: pulumi.secret("198.51.100.7") }))).toMatchObject({ rendered: "(secret)" });
+    });
+
+    it("is none for the router's credentials, nor for a check's", async () => {
+        expect(await registeredFor("open", { pool: "198.51.100.7", checks: [{ kind: "command", command: pulumi.secret("curl -u me:hush") }] })).not.toHaveProperty("rendered");
+    });
+});
