@@ -81,7 +81,9 @@ export function ensure(host: Host, desired: DesiredObject, { known = false } = {
         if (steps.length === 0 && own && !own.pending && JSON.stringify(own.manifest) === JSON.stringify(manifest)) return observedIn(desired, snapshot);
         const gone = without(previous, artifacts);
         const faults = (after: Snapshot) => [...differences(desired, after), ...remains(gone, context.held, after, (found, entry) => found === entry)];
-        return observedIn(desired, await applyTransaction(host, { ...transaction(desired, [...artifacts, ...gone], manifest, steps, snapshot), faults }));
+        const after = observedIn(desired, await applyTransaction(host, { ...transaction(desired, [...artifacts, ...gone], manifest, steps, snapshot), faults }));
+        // It was looked at while the manifest was pending, beside the one before, which may have been another owner's.
+        return { ...after, rendered: { ...after.rendered, [OWNER]: desired.owner } };
     });
 }
 

@@ -29,7 +29,8 @@ describe("ensure", () => {
         await ensure(router, object(diversion));
         const renamed = { ...object(diversion), owner: "organization/renamed/dev/office" };
         await expect(ensure(router, renamed)).rejects.toMatchObject({ kind: "foreign" });
-        await ensure(router, { ...renamed, formerOwner: OWNER });
+        const { rendered } = await ensure(router, { ...renamed, formerOwner: OWNER });
+        expect(rendered).toEqual(renderedOf(renamed));
         expect(JSON.parse(router.objects.get("nat-stage.main")!)).toMatchObject({ owner: renamed.owner });
     });
 
