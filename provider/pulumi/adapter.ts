@@ -23,7 +23,7 @@ export interface CheckResult {
 }
 
 /** Properties that all kinds have beside their own. */
-const COMMON = ["router", "owner", "adopt", "checks", "rendered", "__provider"] as const;
+const COMMON = ["router", "owner", "formerOwner", "adopt", "checks", "rendered", "__provider"] as const;
 
 function ownInputs(inputs: Bag): Bag {
     return Object.fromEntries(Object.entries(inputs).filter(([key]) => !COMMON.some((common) => common === key)));
@@ -98,14 +98,19 @@ export async function create(kind: ResourceKind, inputs: Bag): Promise<{ id: str
 }
 
 export async function update(kind: ResourceKind, id: string, olds: Bag, inputs: Bag): Promise<{ outs: Bag }> {
+    const renamed = renaming(olds, inputs);
     try {
-        // Stacks, projects and resources are renamed: what was ours under another name is ours.
-        const formerOwner = typeof olds.owner === "string" ? olds.owner : undefined;
-        return { outs: outputs(inputs, await inTurn(inputs, (host) => ensure(host, { ...desiredOf(kind, inputs), formerOwner }, { known: true }))) };
+        return { outs: outputs(inputs, await inTurn(inputs, (host) => ensure(host, desiredOf(kind, { ...inputs, ...renamed }), { known: true }))) };
     } catch (error) {
-        // Nothing that is known of it is what the next `up` would have to compare with.
-        throw failed(error, mayHaveChanged(error) ? { id, properties: { ...inputs, rendered: {} } } : undefined);
+        // Nothing that is known of it is what the next `up` would have to compare with; by which name the router knows it, only a look tells.
+        throw failed(error, mayHaveChanged(error) ? { id, properties: { ...inputs, ...renamed, rendered: {} } } : undefined);
     }
+}
+
+/** Stacks, projects and resources are renamed: what was ours under another name is ours. */
+function renaming(olds: Bag, { owner }: Bag): { formerOwner?: string } {
+    const formerOwner = [olds.owner, olds.formerOwner].find((former) => typeof former === "string" && former !== owner);
+    return formerOwner === undefined ? {} : { formerOwner: formerOwner as string };
 }
 
 export interface ReadResult {
@@ -151,7 +156,7 @@ function desiredOf(kind: ResourceKind, inputs: Bag): DesiredObject {
         const what = faults.map((fault) => `${formatPath(fault.path)} ${fault.reason}`).join("; ") || `unknown: ${unknownPaths(inputs).map(formatPath).join(", ")}`;
         throw new NviError({ kind: "invalid", operation: kind, subject: String(nameOf(inputs) ?? "a router"), reason: `stored inputs are not those of this version (${what})`, cure: "use the version of pulumi-nvi that made them, or correct the program and run `pulumi up`" });
     }
-    return { ...resource.render(own.value as never), id: { kind, name: own.value.name }, owner: String(inputs.owner), adopt, checks };
+    return { ...resource.render(own.value as never), id: { kind, name: own.value.name }, owner: String(inputs.owner), formerOwner: inputs.formerOwner as string | undefined, adopt, checks };
 }
 
 /** Says router, kind and name, so that an import can one day work from the id alone. */

@@ -92,7 +92,7 @@ export function remove(host: Host, desired: DesiredObject): Promise<void> {
     return retryStale(async () => {
         const first = await observe(host, desired.artifacts, []);
         const own = ownObject(desired.id, first);
-        if (own && own.manifest.owner !== desired.owner) throw notOurs(host, desired, own);
+        if (own && ![desired.owner, desired.formerOwner].includes(own.manifest.owner)) throw notOurs(host, desired, own);
         const previous = own?.manifest.artifacts ?? resolveAll(desired.artifacts, first);
         const snapshot = await observeMore(host, desired.artifacts, previous, first, []);
         const context: PlanContext = { snapshot, saved: { ...own?.manifest.saved }, held: heldByOthers(desired.id, snapshot), made: new Set() };
