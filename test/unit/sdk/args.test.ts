@@ -11,7 +11,7 @@ import type { endpoint } from "../../../provider/resources/endpoint";
 import type { ConnectionArgs, IngressMarkArgs, InterfaceArgs, NatStageArgs, OnRouterArgs, RouterArgs, RouteTableArgs, TwoStageNatArgs } from "../../../sdk";
 import { holds, type Arrived, type Plain, type Same } from "./types";
 
-/* What programs may write and what check takes are the same, property by property. `npm run typecheck` is what runs this. */
+/* What programs may write and what check takes are the same, property by property. The compiler is what runs this, by test/unit/layers/types.test.ts. */
 
 /** Given as resources, of which check gets the name, the backend or the priority, or which only order things; `auto` never gets that far. */
 type References = "router" | "adopt" | "checks" | "interface" | "backend" | "interfacePriority" | "mark" | "routeTables";
