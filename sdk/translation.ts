@@ -36,7 +36,7 @@ export interface DnatArgs {
     kind: "dnat";
     /** The uplink or uplinks on whose addresses it is published. */
     on: pulumi.Input<string | pulumi.Input<string>[]>;
-    /** Protocol and port or ports: `tcp/443`, `udp/5000-5010`. */
+    /** Protocol (tcp, udp, sctp or dccp) and port or ports: `tcp/443`, `udp/5000-5010`. */
     port: pulumi.Input<string>;
     /** The inside host. */
     to: pulumi.Input<string>;
@@ -76,7 +76,7 @@ export interface UplinkArgs {
     /** Its NIC; a name of more than 15 characters is no NIC's. @default the uplink's name */
     device?: pulumi.Input<string>;
     /**
-     * Its own addresses, either family; the first of each is what sources are translated to.
+     * Its own addresses, either family, which its NIC has to have; the first of each is what sources are translated to.
      *
      * @default the addresses that its NIC has: for dialled and DHCP uplinks
      */
