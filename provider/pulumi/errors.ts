@@ -7,17 +7,12 @@ export interface CheckFailure {
     reason: string;
 }
 
-/** Properties of a resource itself that are credentials, or hold them. */
-const CREDENTIALS = ["router", "connection", "sudoPassword"];
-
 /**
- * A fault as `check` gives it. The engine prints the whole value of a property that is the resource's own, secret or not
- * (pkg/resource/deploy/step_generator.go, issueCheckFailures): a failure that names no property is printed without one.
+ * A fault as `check` gives it. The engine prints the whole value of a property that is the resource's own, secret or not, and
+ * `{<nil>}` for one further in (pkg/resource/deploy/step_generator.go, issueCheckFailures): a failure that names no property is
+ * printed without a value.
  */
-export function failure({ path, reason }: Fault): CheckFailure {
-    const property = formatPath(path);
-    return path.length === 1 && CREDENTIALS.includes(property) ? { property: "", reason: `property ${property} ${reason}` } : { property, reason };
-}
+export const failure = ({ path, reason }: Fault): CheckFailure => ({ property: "", reason: `property ${formatPath(path)} ${reason}` });
 
 /** What the engine knows about an object that may exist although its creation failed. */
 export interface Partial {

@@ -5,7 +5,7 @@ import { UNKNOWN } from "../../../provider/model/unknown";
 import { leavesOf } from "../../e2e/drift-walk";
 import { FAULTS, type Row } from "./faults";
 import { parsePath, placesIn, put } from "./places";
-import { failuresOf, KINDS, SAMPLES, schemaOf, wire, type Inputs, type Kind } from "./samples";
+import { failuresOf, faultOf, KINDS, SAMPLES, schemaOf, wire, type Inputs, type Kind } from "./samples";
 
 /** The first sample that has what the property is part of. */
 function sampleWith(kind: Kind, property: string): Inputs {
@@ -86,7 +86,7 @@ describe("check", () => {
             ["mtu", 100], ["translations[2].port", "tcp/0"], ["translations[4].outside", "198.51.100.9"], ["uplinks.isp1.gateway", "198.51.100.2"], ["inside[1]", "nvi1p"],
         ].reduce<unknown>((inputs, [property, value]) => put(inputs, parsePath(property as string), value), { ...office, router: { name: "edge", connection: { host: "a b" } } });
         const { failures } = await check("two-stage-nat", {}, { ...(faulty as Inputs), owner: "o/p/s/office" });
-        expect(failures.map(({ property }) => property).sort()).toEqual(["inside[1]", "mtu", "router.connection.host", "translations[2].port", "translations[4].outside", "uplinks.isp1.gateway"]);
+        expect(failures.map((failure) => faultOf(failure)[0]).sort()).toEqual(["inside[1]", "mtu", "router.connection.host", "translations[2].port", "translations[4].outside", "uplinks.isp1.gateway"]);
     });
 
     it("tells NICs whose marks are the same, wherever they are named", async () => {

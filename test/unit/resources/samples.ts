@@ -74,11 +74,15 @@ export function wire(kind: Kind, inputs: Inputs): Inputs {
     return kind === "router" ? inputs : { ...inputs, router: reach, owner: "organization/project/stack/office" };
 }
 
-/** What check says of inputs: reasons by property. */
-/** A credential is named by the reason alone, so that the engine prints no value. */
-const withinReason = (reason: string): [string, string] => /^property (\S+) (.*)$/s.exec(reason)!.slice(1) as [string, string];
+/** A property is named within the reason, so that the engine prints no value. */
+export function faultOf({ property, reason }: { property: string; reason: string }): [property: string, reason: string] {
+    const [, named, says] = /^property ((?:[^\s"]|"(?:[^"\\]|\\.)*")+) (.*)$/s.exec(reason) ?? [];
+    if (property !== "" || named === undefined || says === undefined) throw new Error(`${property}: ${reason}`);
+    return [named, says];
+}
 
+/** What check says of inputs: reasons by property. */
 export async function failuresOf(kind: Kind, inputs: Inputs): Promise<Record<string, string>> {
     const { failures } = await check(kind, {}, wire(kind, inputs));
-    return Object.fromEntries(failures.map(({ property, reason }) => (property === "" ? withinReason(reason) : [property, reason])));
+    return Object.fromEntries(failures.map(faultOf));
 }
