@@ -10,6 +10,8 @@ export interface End {
     master?: string;
     /** @default one made of the wire's number and the end's */
     mac?: string;
+    /** Bytes. @default the wire's */
+    mtu?: number;
 }
 
 export interface Wire { ends: [End, End]; mtu?: number | undefined }

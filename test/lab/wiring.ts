@@ -27,10 +27,10 @@ export class Wiring {
         if (wires.length === 0) return;
         await batch(wires.map(wire => {
             const [a, b] = wire.ends;
-            const mtu = wire.mtu === undefined ? "" : ` mtu ${wire.mtu}`;
+            const mtu = (end: End) => (end.mtu ?? wire.mtu) === undefined ? "" : ` mtu ${end.mtu ?? wire.mtu}`;
             const index = this.topology.wires.indexOf(wire);
-            return `link add name ${a.nic}${mtu} address ${a.mac ?? mac(index, 0)} netns ${this.namespaceOf(a.node)} type veth`
-                + ` peer name ${b.nic}${mtu} address ${b.mac ?? mac(index, 1)} netns ${this.namespaceOf(b.node)}`;
+            return `link add name ${a.nic}${mtu(a)} address ${a.mac ?? mac(index, 0)} netns ${this.namespaceOf(a.node)} type veth`
+                + ` peer name ${b.nic}${mtu(b)} address ${b.mac ?? mac(index, 1)} netns ${this.namespaceOf(b.node)}`;
         }));
         const lines = new Map<string, string[]>();
         for (const end of wires.flatMap(wire => wire.ends)) lines.set(end.node, [...(lines.get(end.node) ?? []), ...endUp(end)]);
