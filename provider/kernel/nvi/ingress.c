@@ -17,17 +17,17 @@
 #define NVI_NAPI_ID		UINT_MAX
 
 /* A mark holds a number in the bits of a contiguous mask. */
-static u32 field_get(u32 word, u32 mask)
+static u32 mark_get(u32 word, u32 mask)
 {
 	return (word & mask) >> __ffs(mask);
 }
 
-static u32 field_set(u32 word, u32 mask, u32 value)
+static u32 mark_set(u32 word, u32 mask, u32 value)
 {
 	return (word & ~mask) | (value << __ffs(mask));
 }
 
-static bool field_fits(u32 mask, u32 value)
+static bool mark_fits(u32 mask, u32 value)
 {
 	return value <= mask >> __ffs(mask);
 }
@@ -42,15 +42,15 @@ static u32 store_ingress(struct nvi *nvi, struct nf_conn *ct, u32 mask,
 {
 	u32 old, new;
 
-	if (!field_fits(mask, ifindex)) {
+	if (!mark_fits(mask, ifindex)) {
 		nvi_count(nvi, NVI_CTMARK_FULL);
 		return ifindex;
 	}
 	do {
 		old = READ_ONCE(ct->mark);
 		if (old & mask)
-			return field_get(old, mask);
-		new = field_set(old, mask, ifindex);
+			return mark_get(old, mask);
+		new = mark_set(old, mask, ifindex);
 	} while (cmpxchg(&ct->mark, old, new) != old);
 	return ifindex;
 }
@@ -69,7 +69,7 @@ static u32 connection_ingress(struct nvi *nvi, struct sk_buff *skb, u32 ifindex)
 	ct = nf_ct_get(skb, &ctinfo);
 	if (!ct || nf_ct_is_template(ct))
 		return ifindex;
-	stored = field_get(READ_ONCE(ct->mark), mask);
+	stored = mark_get(READ_ONCE(ct->mark), mask);
 	if (stored)
 		return stored;
 	if (CTINFO2DIR(ctinfo) != IP_CT_DIR_ORIGINAL)
@@ -96,13 +96,13 @@ bool nvi_source_supported(enum nvi_source source)
 u32 nvi_ingress_ifindex(struct nvi *nvi, struct sk_buff *skb)
 {
 	u32 mask = READ_ONCE(nvi->mark_mask);
-	u32 ifindex = field_get(skb->mark, mask);
+	u32 ifindex = mark_get(skb->mark, mask);
 
 	if (!ifindex || READ_ONCE(nvi->source) != NVI_SOURCE_CONNECTION)
 		return ifindex;
 	ifindex = connection_ingress(nvi, skb, ifindex);
-	if (field_fits(mask, ifindex))
-		skb->mark = field_set(skb->mark, mask, ifindex);
+	if (mark_fits(mask, ifindex))
+		skb->mark = mark_set(skb->mark, mask, ifindex);
 	return ifindex;
 }
 
@@ -169,9 +169,9 @@ static unsigned int nvi_postrouting(void *priv, struct sk_buff *skb,
 	 */
 	ifindex = in && in != state->out && skb->skb_iif ? in->ifindex : 0;
 	mask = READ_ONCE(nvi->mark_mask);
-	if (!field_fits(mask, ifindex))
+	if (!mark_fits(mask, ifindex))
 		ifindex = 0;
-	skb->mark = field_set(skb->mark, mask, ifindex);
+	skb->mark = mark_set(skb->mark, mask, ifindex);
 	return NF_ACCEPT;
 }
 
