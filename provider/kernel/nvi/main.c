@@ -44,6 +44,17 @@ static void set_device(struct sk_buff *skb, struct net_device *dev)
 }
 
 /*
+ * The NIC's taps, tc and nft ingress had the packet when it came. Who redirects
+ * it would do so for ever, and by way of an ifb it would come back tracked.
+ */
+static void skip_tc(struct sk_buff *skb)
+{
+#ifdef CONFIG_NET_CLS_ACT
+	skb->tc_skip_classify = 1;
+#endif
+}
+
+/*
  * Forget what stage 1 found out about the packet, but not its mark and
  * priority. ip_rcv() routes again in spite of the metadata dst, which lives
  * for as long as a packet holds it: longer than the device, if need be.
@@ -61,6 +72,8 @@ static void make_received(struct nvi *nvi, struct sk_buff *skb,
 	skb_set_queue_mapping(skb, 0);	/* of ours, not of the NIC's */
 	nvi_set_untracked(skb);
 	set_device(skb, dev);
+	if (!is_nvi(dev))
+		skip_tc(skb);
 	nvi_set_reinjected(skb);
 	if (stage) {
 		dst_hold(&stage->dst);
