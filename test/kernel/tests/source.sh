@@ -72,3 +72,26 @@ R conntrack -F 2>/dev/null
 put ingress packet
 reaches_soon A 10.0.2.2 >/dev/null
 check "packet: nothing is stored" equals "$(ctmark)" 0
+
+# Stage 1 sets the priority after IPv4's forwarding did; stage 2 forwards once more.
+put ingress packet
+rule_of user postrouting 400 'oifname "nvi0" meta priority set 1:42'
+R nft -f - <<NFT
+table inet user {
+    counter kept { }
+    chain late {
+        type filter hook postrouting priority 500;
+        oifname "eth1" ct state untracked meta priority 1:42 counter name kept
+    }
+}
+NFT
+kept() { above "$(R nft list counter inet user kept | sed -n 's/.*packets \([0-9]*\).*/\1/p')" "$1"; }
+check "priority: through stage 2, IPv6" reaches_soon A fd02::2
+check "priority: kept by IPv6" kept 0
+R nft reset counter inet user kept >/dev/null
+check "priority: through stage 2, IPv4" reaches_soon A 10.0.2.2
+check "priority: set anew by IPv4" fails kept 0
+R sysctl -qw net.ipv4.ip_forward_update_priority=0
+check "priority: through stage 2, IPv4, not set anew" reaches_soon A 10.0.2.2
+check "priority: kept by IPv4" kept 0
+R sysctl -qw net.ipv4.ip_forward_update_priority=1
