@@ -165,7 +165,8 @@ static unsigned int nvi_postrouting(void *priv, struct sk_buff *skb,
 
 	/*
 	 * The router's own packets may name a device too, a tunnel or the one
-	 * that they leave by. Only those that were received have skb_iif.
+	 * that they leave by. Only those that were received have skb_iif, and
+	 * what L2TP and PPTP wrap: they wrap the received skb itself.
 	 */
 	ifindex = in && in != state->out && skb->skb_iif ? in->ifindex : 0;
 	mask = READ_ONCE(nvi->mark_mask);

@@ -111,6 +111,13 @@ fi
 R nft delete table inet guard
 check "and accept again" reaches_soon A 10.0.2.2
 
+tracked=$(counter tracked)
+rule_of zones prerouting -300 'iifname { "eth0", "eth1" } ct state != untracked ct zone set 5'
+check "a zone is set in stage 1" reaches_soon A 10.0.2.2
+check "it is the connection's" sh -c 'ip netns exec R conntrack -L -p icmp 2>/dev/null | grep "zone=5"'
+check "and leaves stage 2 untracked" equals "$(counter tracked)" "$tracked"
+R nft delete table inet zones
+
 # As when somebody listens to the wire, the kernel stamps what comes; fq drops what is to be sent much later.
 R socat -u INTERFACE:eth0 OPEN:/dev/null &
 listener=$!
