@@ -80,9 +80,9 @@ async function linkLocalOf(name: string, nic: string): Promise<string> {
 const linkLocal = () => collect(([["router", "lan0", "client", "eth0"], ["router", "isp1", "gw1", "cust"], ["router", "isp2", "gw2", "cust"], ["client", "eth0", "router", "lan0"], ["gw2", "cust", "router", "isp2"]] as const).map(
     ([from, nic, to, toNic]) => [`ping ${from} to the link-local address of ${to} on ${nic}`, async () => await answers(node(from), `${await linkLocalOf(to, toNic)}%${nic}`)] as const));
 
-/** Everybody who answers a ping of a group or broadcast address; a second one answers as a duplicate. */
+/** Everybody who answers a ping of a group or broadcast address. A second one answers as a duplicate: ping ends once each request has one answer, so a slow machine needs more of them. */
 async function everybody(from: LabNode, to: string, options: string[] = []): Promise<string[]> {
-    const { stdout } = await from.observe(["ping", "-n", "-c", "2", "-i", "0.3", "-W", `${patience}`, ...options, to], { allowFailure: true });
+    const { stdout } = await from.observe(["ping", "-n", "-c", `${2 * patience}`, "-i", "0.3", "-W", `${patience}`, ...options, to], { allowFailure: true });
     return [...new Set([...stdout.matchAll(/bytes from (\S+?)(?:%\S+)?:? icmp_seq/g)].map((match) => match[1]!))].sort();
 }
 
