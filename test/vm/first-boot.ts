@@ -11,8 +11,8 @@ export function firstFiles(spec: NodeSpec, wires: Wire[], nics: Nic[]): Array<{ 
         ...nics.map(nic => ({ path: `/etc/systemd/network/10-${nic.name}.link`, content: `[Match]\nMACAddress=${nic.mac}\nType=ether\n\n[Link]\nName=${nic.name}\n` })),
         { path: "/etc/network/interfaces", content: interfaces(spec, wires) },
         { path: "/etc/sysctl.d/99-lab.conf", content: sysctls(spec, nics) },
-        // Linux 5.10 does not load a transport of 9p by itself, and udev may be too late for the mount.
-        { path: "/etc/modules-load.d/lab.conf", content: "9pnet_virtio\n9p\n" },
+        // Linux 5.10 does not load a transport of 9p by itself, and udev may be too late for the mount. Conntrack brings sysctls, and would come with the first rule.
+        { path: "/etc/modules-load.d/lab.conf", content: "9pnet_virtio\n9p\nnf_conntrack\n" },
         { path: "/etc/systemd/system/etc-ssh-lab.mount.d/lab.conf", content: "[Unit]\nWants=systemd-modules-load.service\nAfter=systemd-modules-load.service\n" },
         // ifdown may take its time, and what is killed half-way fails.
         { path: "/etc/systemd/system.conf.d/lab-stop.conf", content: "[Manager]\nDefaultTimeoutStopSec=90s\n" },
