@@ -18,7 +18,7 @@ B iperf3 -s -D
 
 check "IPv4" reaches_soon A 10.0.2.2
 check "IPv6" reaches_soon A fd02::2
-check "TCP" A timeout 60 iperf3 -c 10.0.2.2 -n 10M
+check "TCP" A timeout 120 iperf3 -c 10.0.2.2 -n 10M
 check "stage 2 is untracked" equals "$(counter tracked)" 0
 check "the mark holds the ingress NIC" sh -c "ip -n R rule add pref 9 iif nvi0 fwmark $(ifindex eth0) unreachable && ! ip netns exec A ping -c 1 -W 1 10.0.2.2"
 ip -n R rule del pref 9
