@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { Endpoint } from "../../provider/host/endpoint";
-import type { Applied } from "../../provider/host/host";
+import type { Applied, Host } from "../../provider/host/host";
 import { Pool } from "../../provider/host/pool";
 import { Router } from "../../provider/host/router";
 import type { PathCheck } from "../../provider/model/path-check";
@@ -34,4 +34,15 @@ export async function abandon(host: Router, object: DesiredObject, then?: () => 
     };
     await expect(ensure(host, object)).rejects.toThrow("killed");
     return applied!;
+}
+
+/** Applied, it is wanted no more. */
+export function aborting(host: Host): Host {
+    return {
+        label: host.label, confirmTimeout: host.confirmTimeout, call: async (verb, files) => await host.call(verb, files),
+        apply: async (files) => {
+            const applied = await host.apply(files);
+            return { ...applied, confirm: async () => ({ sections: await applied.abort() }) };
+        },
+    };
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pool } from "../../provider/host/pool";
 import { ensure, remove } from "../../provider/reconcile/engine";
 import { diffDumps, Flow, Lab, office, ping, probe, until, type LabOptions } from "../lab";
-import { coreRouter, officeObject } from "./core";
+import { aborting, coreRouter, officeObject } from "./core";
 import { withoutHousekeeping } from "./drift-core";
 import { createOn, destroyOn, piecesOf, type Piece } from "./lifecycle-pieces";
 import { piecesProgram } from "./office";
@@ -141,12 +141,7 @@ it("a removal that is undone leaves an advertised default route, and each NIC's 
         await ensure(host, officeObject());
         await set(["ipv4/conf/isp2/forwarding=0", "ipv4/conf/all/accept_redirects=1", "ipv6/conf/lan0/forwarding=0"])(on);
         const before = await on.dump();
-        const apply = host.apply.bind(host);
-        host.apply = async (files) => {
-            const applied = await apply(files);
-            return { ...applied, confirm: async () => ({ sections: await applied.abort() }) };
-        };
-        await expect(remove(host, officeObject())).rejects.toMatchObject({ kind: "rolled-back" });
+        await expect(remove(aborting(host), officeObject())).rejects.toMatchObject({ kind: "rolled-back" });
         // Among rules of one priority that don't overlap, and among tables, the order means nothing.
         expect(withoutHousekeeping(diffDumps(before, await on.dump())).filter((line) => !line.startsWith("~") && !line.includes(" /run/nvi"))).toEqual([]);
         expect(await hasAdvertisedRoute(on), "the default route by router advertisement is gone").toBe(true);

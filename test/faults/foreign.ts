@@ -3,7 +3,7 @@ import { NviError } from "../../provider/model/errors";
 import type { DesiredObject } from "../../provider/reconcile/desired";
 import { ensure, read, remove } from "../../provider/reconcile/engine";
 import { objectKey } from "../../provider/reconcile/objects";
-import { coreRouter } from "../e2e/core";
+import { aborting, coreRouter } from "../e2e/core";
 import { labForCases } from "../e2e/drift-core";
 import { until, type Lab } from "../lab";
 import { directRouter } from "./direct";
@@ -200,17 +200,6 @@ export class ForeignBench {
             return same && now;
         }, 15_000);
     }
-}
-
-/** Applied, it is wanted no more. */
-function aborting(host: Host): Host {
-    return {
-        label: host.label, confirmTimeout: host.confirmTimeout, call: async (verb, files) => await host.call(verb, files),
-        apply: async (files) => {
-            const applied = await host.apply(files);
-            return { ...applied, confirm: async () => ({ sections: await applied.abort() }) };
-        },
-    };
 }
 
 const textOf = ({ section, text }: Line): string => `${section} ${text}`;

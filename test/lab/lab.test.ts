@@ -156,7 +156,7 @@ describe("several labs", () => {
 
     test("what a killed owner left is removed by the next start; a live one's is not", async () => {
         const program = compiled(path.join(lab.dir, "compiled"));
-        const owner = new Child([process.execPath, "-e", `require(${JSON.stringify(program)}).Lab.start().then(lab => { console.log("started " + lab.id + " " + lab.dir); setInterval(() => {}, 1000); })`], { stdin: "" });
+        const owner = new Child([process.execPath, "-e", owning(program)], { stdin: "" });
         const [, id, dir] = await owner.waitFor(/started (\S+) (\S+)\n/);
         const left = async (): Promise<boolean> => (await run(["ip", "netns"])).stdout.includes(`nvi-${id}-`) || fs.existsSync(dir!);
         removeLeftovers();
@@ -169,8 +169,7 @@ describe("several labs", () => {
 
     test.each(["SIGTERM", "exit"])("an owner that ends by %s takes its lab along", async how => {
         const program = compiled(path.join(lab.dir, "compiled"));
-        const then = how === "exit" ? "process.exit(3)" : "setInterval(() => {}, 1000)";
-        const owner = new Child([process.execPath, "-e", `require(${JSON.stringify(program)}).Lab.start().then(lab => { console.log("started " + lab.id + " " + lab.dir); ${then} })`], { stdin: "" });
+        const owner = new Child([process.execPath, "-e", owning(program, ...(how === "exit" ? ["process.exit(3)"] : []))], { stdin: "" });
         const [, id, dir] = await owner.waitFor(/started (\S+) (\S+)\n/);
         if (how === "exit") expect(await owner.exited()).toBe(3);
         else expect(await owner.stop("SIGTERM")).toBe(143);
@@ -180,13 +179,17 @@ describe("several labs", () => {
 
     test("an owner whose own owner is killed ends, and takes its lab along", async () => {
         const program = path.join(lab.dir, "owned.js");
-        fs.writeFileSync(program, `require(${JSON.stringify(compiled(path.join(lab.dir, "compiled")))}).Lab.start().then(lab => { console.log("started " + lab.id + " " + lab.dir); setInterval(() => {}, 1000); })`);
+        fs.writeFileSync(program, owning(compiled(path.join(lab.dir, "compiled"))));
         const owner = new Child([process.execPath, "-e", `require("node:child_process").fork(${JSON.stringify(program)}, { stdio: "inherit", detached: true })`], { stdin: "" });
         const [, id, dir] = await owner.waitFor(/started (\S+) (\S+)\n/);
         owner.kill("SIGKILL");
         await until("the lab to be gone", async () => !(await run(["ip", "netns"])).stdout.includes(`nvi-${id}-`) && !fs.existsSync(dir!));
     });
 });
+
+/** What starts a lab of its own, tells of it, and then stays, or does something else. */
+const owning = (program: string, then = "setInterval(() => {}, 1000)"): string =>
+    `require(${JSON.stringify(program)}).Lab.start().then(lab => { console.log("started " + lab.id + " " + lab.dir); ${then} })`;
 
 /** The lab as a program without a TypeScript loader uses it. */
 function compiled(target: string): string {

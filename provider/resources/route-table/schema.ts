@@ -21,7 +21,7 @@ export const route = z.strictObject({
 });
 
 /** Where the rules of a table that says nothing of it stand in stage 2, from its first rule on. */
-const DEFAULT_PLACE = 100;
+export const DEFAULT_PLACE = 100;
 
 export const rule = z.strictObject({
     ingress: interfaceName("lan0").optional(),
@@ -57,8 +57,9 @@ export function faults(inputs: Partially<RouteTableInputs>): Fault[] {
     if (inputs.table === "main" && "errors" in inputs) found.push({ path: ["errors"], reason: "does nothing for table main, by which errors go anyway; leave it out" });
     const devices = inputs.interface === undefined ? [] : [inputs.interface, peerOf(inputs.interface)];
     inputs.routes?.forEach((one, i) => one && found.push(...routeFaults(one, ["routes", i], devices)));
-    const rules = inputs.rules?.map((one) => one && placed(one, stage2Of(inputs)));
-    rules?.forEach((one, i) => one && found.push(...ruleFaults(one, ["rules", i], stage2Of(inputs))));
+    const stage2 = stage2Of(inputs);
+    const rules = inputs.rules?.map((one) => one && placed(one, stage2));
+    rules?.forEach((one, i) => one && found.push(...ruleFaults(one, ["rules", i], stage2)));
     return [...found, ...duplicates(inputs.routes, ["routes"], routeIdentity), ...duplicates(rules, ["rules"], ruleIdentity), ...overlaps(rules ?? [])];
 }
 

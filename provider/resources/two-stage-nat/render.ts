@@ -9,6 +9,7 @@ import { farEnd, STAGE2_SPAN } from "../interface/schema";
 import { render as renderStage } from "../nat-stage/render";
 import { insidePrefixes, outsideOf } from "../nat-stage/table";
 import { render as renderTable } from "../route-table/render";
+import { DEFAULT_PLACE } from "../route-table/schema";
 import { tableOf, uplinkDevice, type FullUplink, type TwoStageNatInputs } from "./schema";
 
 /** The single resources' artifacts, from one set of inputs. */
@@ -51,7 +52,7 @@ function renderUplink(name: string, uplink: FullUplink, inputs: TwoStageNatInput
     }));
     const base = renderTable({ name, table, interface: inputs.interface, backend: inputs.backend, interfacePriority: inputs.priority, routes, rules: [], errors: device, closed: true });
     const sources = FAMILIES.flatMap((family) => sourcesOf(name, uplink, family, inputs).map((from): Rule => ({
-        kind: "rule", phase: "stage2", family, priority: inputs.priority + 100, iif: farEnd(inputs.interface, inputs.backend), from, action: { table },
+        kind: "rule", phase: "stage2", family, priority: inputs.priority + DEFAULT_PLACE, iif: farEnd(inputs.interface, inputs.backend), from, action: { table },
     })));
     return { ...base, artifacts: [...base.artifacts, ...sources] };
 }
