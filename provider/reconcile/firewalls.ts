@@ -17,14 +17,14 @@ interface Passage {
     faults: Readonly<Record<string, readonly End[]>>;
 }
 
-type End = "accept" | "drop" | "reverse";
+type End = "accept" | "drop" | "reverse" | "translate";
 
 function passages({ device, peer }: NonNullable<DesiredObject["crossing"]>, artifacts: readonly Artifact[]): Passage[] {
     const untracked = "ct state (?:\\{[^}]*\\buntracked\\b[^}]*\\}|\\S*\\buntracked\\b\\S*)";
     const both = ["drop", "reverse"] as const;
     return [
         { end: "iifname", nic: peer, own: new RegExp(`${untracked}|${matching("i", peer)}`, "g"), faults: { forward: both, prerouting: both } },
-        { end: "oifname", nic: device, own: new RegExp(matching("o", device), "g"), faults: { forward: ["drop"] } },
+        { end: "oifname", nic: device, own: new RegExp(matching("o", device), "g"), faults: { forward: ["drop"], postrouting: ["translate"] } },
         ...uplinks(artifacts).map((nic): Passage => ({ end: "iifname", nic, own: new RegExp(matching("i", nic), "g"), faults: { prerouting: ["reverse"] } })),
     ];
 }
@@ -43,7 +43,7 @@ function matching(end: "i" | "o", name: string): string {
     return `${end}if(?:name)? (?:${quoted}|\\{[^}]*${quoted}[^}]*\\})`;
 }
 
-/** Filters of others through which the NVI's packets would not get. */
+/** Filters of others through which the NVI's packets would not get, and translations that would be theirs. */
 export function firewalls({ crossing, artifacts }: DesiredObject, snapshot: Snapshot): Finding[] {
     if (!crossing) return [];
     const all = passages(crossing, artifacts);
@@ -57,9 +57,10 @@ function tableFindings(table: ForeignTable, all: readonly Passage[]): Finding[] 
         return [{ reason: `the chains of nft table ${name} cannot be read with this router's nft`, cure: `see why \`nft list table ${name}\` fails; a table made by a newer nft is one reason` }];
     }
     const chains = parseFilter(table.listing);
-    return deadEnds(chains, all).map(({ chain, reverse, stopped }) => {
+    return deadEnds(chains, all).map(({ chain, fault, stopped }) => {
         const inserts = stopped.map(({ end, nic }) => `nft insert rule ${name} ${doorOf(chain, chains)} ${end} "${nic}" accept`).join("; ");
-        if (!reverse) return { reason: `chain ${chain.name} of nft table ${name} would drop ${chain.hook === "forward" ? "forwarded packets" : "what comes back from the NVI"}`, cure: inserts };
+        if (fault === "translate") return { reason: `chain ${chain.name} of nft table ${name} would translate whatever enters the NVI and isn't translated yet, published servers' connections too`, cure: inserts };
+        if (fault === "drop") return { reason: `chain ${chain.name} of nft table ${name} would drop ${chain.hook === "forward" ? "forwarded packets" : "what comes back from the NVI"}`, cure: inserts };
         return {
             reason: `chain ${chain.name} of nft table ${name} checks the reverse path (fib saddr . iif): it would drop what comes in by ${stopped.map(({ nic }) => nic).join(", ")}, as the main table's route back leads elsewhere`,
             cure: table.name === "firewalld" ? "set IPv6_rpfilter=no in /etc/firewalld/firewalld.conf, then: systemctl restart firewalld" : inserts,
@@ -84,16 +85,16 @@ const doorOf = (chain: FilterChain, chains: readonly FilterChain[]): string =>
 
 interface DeadEnd {
     chain: FilterChain;
-    /** By a check of the reverse path, not by a rule about where packets go. */
-    reverse: boolean;
+    /** `reverse`: by a check of the reverse path, not by a rule about where packets go. */
+    fault: End;
     stopped: Passage[];
 }
 
 /** The base chains in which packets end that should not. */
 function deadEnds(chains: readonly FilterChain[], all: readonly Passage[]): DeadEnd[] {
-    return chains.flatMap((chain) => (["reverse", "drop"] as const).flatMap((fault) => {
+    return chains.flatMap((chain) => (["reverse", "drop", "translate"] as const).flatMap((fault) => {
         const stopped = all.filter((passage) => passage.faults[chain.hook ?? ""]?.includes(fault) && endOf(chain, chains, passage) === fault);
-        return stopped.length > 0 ? [{ chain, reverse: fault === "reverse", stopped }] : [];
+        return stopped.length > 0 ? [{ chain, fault, stopped }] : [];
     }));
 }
 
@@ -102,11 +103,15 @@ const endOf = (chain: FilterChain, chains: readonly FilterChain[], passage: Pass
 /** A strict check; the loose one, without `iif`, is content with any route. */
 const REVERSE_PATH = /fib saddr(?: \. mark)? \. iif oif (?:missing|0)/;
 
+const EXCEPTION = /oif(?:name)? != (?:"[^"]*"|\{[^}]*\})/;
+
 /**
  * Where packets end, from what is certain: that a rule without conditions meets them, or one with their own. An accept may have
- * more conditions, which whoever wrote it for the NVI has reasons for; a drop with more concerns some packets only.
+ * more conditions, which whoever wrote it for the NVI has reasons for; a drop with more concerns some packets only. What is
+ * translated after some have been let off is so, too.
  */
 function walk(chain: FilterChain, chains: readonly FilterChain[], passage: Passage): End | undefined {
+    let letOff = false;
     for (const rule of chain.rules) {
         const rest = rule.conditions.replace(passage.own, "").replace(/meta nfproto \S+/, "").trim();
         const isOwn = rule.conditions.search(passage.own) >= 0;
@@ -114,6 +119,8 @@ function walk(chain: FilterChain, chains: readonly FilterChain[], passage: Passa
         if (rule.verdict === "accept" && all) return "accept";
         if (rule.verdict === "drop" && rest === "") return "drop";
         if (rule.verdict === "drop" && passage.end === "iifname" && rest.replace(REVERSE_PATH, "") === "") return "reverse";
+        if (rule.verdict === "translate" && !letOff && rest.replace(EXCEPTION, (text) => (text.replace("!= ", "").search(passage.own) < 0 ? "" : text)).trim() === "") return "translate";
+        letOff ||= rule.verdict === "accept" || rule.verdict === "return";
         if (rule.verdict === "return" && all && rest === "") return undefined;
         const target = chains.find(({ name }) => name === targetOf(rule));
         if (!target || (rest !== "" && !isOwn)) continue;

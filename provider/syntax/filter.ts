@@ -1,13 +1,13 @@
 /*
- * Packet filters of others, as far as one has to read them to know where a packet ends: what `nft list table` and
- * `iptables-save` print, in one form. Conditions stay nft's text.
+ * Packet filters and translations of others, as far as one has to read them to know what becomes of a packet: what `nft list table`
+ * and `iptables-save` print, in one form. Conditions stay nft's text.
  */
 
 export interface FilterRule {
     /** `iifname "lan0" tcp dport 22`; empty where every packet matches. */
     conditions: string;
     /** Other statements decide nothing. */
-    verdict?: "accept" | "drop" | "return" | { jump: string; returns: boolean };
+    verdict?: "accept" | "drop" | "return" | "translate" | { jump: string; returns: boolean };
 }
 
 export interface FilterChain {
@@ -29,14 +29,14 @@ export function parseFilter(listing: string): FilterChain[] {
 }
 
 const LOG = /\blog(?: (?:prefix "[^"]*"|(?:level|flags|group|snaplen|queue-threshold) \S+))*/;
-const STATEMENT = /(?:^| )(?:(accept)|(drop|reject(?: with .+)?|xt target "REJECT")|(return)|(jump|goto) (\S+))$/;
+const STATEMENT = /(?:^| )(?:(accept)|(drop|reject(?: with .+)?|xt target "REJECT")|(return)|((?:masquerade|snat)(?: .+)?|xt target "(?:MASQUERADE|SNAT)")|(jump|goto) (\S+))$/;
 
 function parseRule(line: string): FilterRule {
     const text = line.replace(/ ?comment "[^"]*"$/, "").replace(LOG, "").replace(/\bcounter(?: packets \d+ bytes \d+)?/, "").replace(/ +/g, " ").trim();
     const match = STATEMENT.exec(text);
     if (!match) return { conditions: text };
-    const [, accept, drop, , jump, to] = match;
-    const verdict = accept ? "accept" : drop ? "drop" : jump ? { jump: to!, returns: jump === "jump" } : "return";
+    const [, accept, drop, , translate, jump, to] = match;
+    const verdict = accept ? "accept" : drop ? "drop" : translate ? "translate" : jump ? { jump: to!, returns: jump === "jump" } : "return";
     return { conditions: text.slice(0, match.index).trim(), verdict };
 }
 

@@ -4,7 +4,7 @@ import { diagnosticsOf, expectOneScreen } from "../unit/model/screen";
 import { officeInputs, officeProgram, setup, type Setup } from "./office";
 
 /*
- * Firewalls of others that would drop what the NVI forwards: each is refused with the commands that cure it. Pasted into a
+ * Firewalls of others that would drop what the NVI forwards, or translate what enters it: each is refused with the commands that cure it. Pasted into a
  * shell on the router, they make the same `up` succeed and traffic flow, both families.
  */
 
@@ -57,10 +57,13 @@ const FIREWALLS = {
     "a reverse-path check": `table inet raw {
         chain strict { type filter hook prerouting priority raw; policy accept; icmpv6 type { nd-router-advert, nd-neighbor-solicit } accept; fib saddr . iif oif missing counter drop; }
     }\n`,
+    "a masquerade of all": both((family) => `table ${family} theirs {
+        chain post { type nat hook postrouting priority srcnat; policy accept; oifname != "lan0" counter masquerade; }
+    }\n`),
 };
 
 /** What of a firewall's refusal says what is wrong. */
-const FAULT = /chain \S+ of nft table \S+ \S+ (?:would drop forwarded packets|checks the reverse path .* by nvi0p, isp1, isp2,)/;
+const FAULT = /chain \S+ of nft table \S+ \S+ (?:would (?:drop forwarded packets|translate whatever enters the NVI)|checks the reverse path .* by nvi0p, isp1, isp2,)/;
 
 const client = (to: string): Promise<Seen> => seen(s.lab.node("client"), { to, port: 7 });
 
@@ -75,6 +78,33 @@ async function expectTraffic(): Promise<void> {
 
 /** What the error says to type. */
 const curesIn = (printed: string): string[] => [...diagnosticsOf(printed).matchAll(/cure: (nft .+)$/gm)].map(([, command]) => command!);
+
+/** As scripts of old translate: all, whatever leaves by anything but the LAN, or all that is from inside. */
+const MASQUERADES = ["masquerade", 'oifname != "lan0" masquerade', "ip saddr 10.0.0.0/24 masquerade; ip6 saddr 2001:db8:a::/64 masquerade"];
+
+describe("translation of somebody else's", () => {
+    it.each(MASQUERADES)("that is loaded later, as by a firewall's restart, translates nothing that is for us to translate: %s", async (rules) => {
+        const { lab, stack } = s;
+        stack.write({ "index.js": program() });
+        await stack.up();
+        // Of two chains with one priority the younger comes first.
+        await lab.router.run(["nft", "-f", "-"], { stdin: `table inet theirs { chain post { type nat hook postrouting priority srcnat; ${rules}; }; }` });
+        await expectTraffic();
+        await lab.router.run(["nft", "delete", "table", "inet", "theirs"]);
+    });
+
+    it("may stay: a masquerade by the uplinks, and port forwards, which go on", async () => {
+        const { lab, stack } = s;
+        const { router: { isp1v4, isp2v4 }, server } = office;
+        const rules = `chain pre { type nat hook prerouting priority dstnat; ip daddr { ${isp1v4}, ${isp2v4} } tcp dport 2222 dnat to ${server.v4}:8080; }; chain post { type nat hook postrouting priority srcnat; oifname { "isp1", "isp2" } masquerade; };`;
+        await lab.router.run(["nft", "-f", "-"], { stdin: `table ip theirs { ${rules} }` });
+        stack.write({ "index.js": program() });
+        await stack.up();
+        await expectTraffic();
+        for (const to of [isp1v4, isp2v4]) expect((await seen(lab.node("internet"), { to, port: 2222 })).node).toBe("server");
+        await lab.router.run(["nft", "delete", "table", "ip", "theirs"]);
+    });
+});
 
 describe("a firewall of somebody else's", () => {
     it.each(Object.entries(FIREWALLS))("%s is refused, until the printed cure is typed on the router", async (name, ruleset) => {

@@ -88,14 +88,14 @@ sysctls() {
 	return 0
 }
 
-# Tables whose chains can stop what the NVI forwards.
+# Tables whose chains can stop what the NVI forwards, or translate what enters it.
 filter_tables() {
 	bounded nft list chains >"$work/chains" || return
 	case $(tail -n 1 "$work/chains") in
 	'' | '}') ;;
 	*) echo 'its listing ends in the middle' >&2 && return 1 ;;
 	esac
-	awk '/^table /{table=$2 " " $3} /type filter hook (forward|prerouting)/{print table}' "$work/chains" | sort -u
+	awk '/^table /{table=$2 " " $3} /type (filter hook (forward|prerouting)|nat hook postrouting)/{print table}' "$work/chains" | sort -u
 }
 
 # What nft doesn't list: the filter table of the older kernel interface, after a line with the command that made it. To ask

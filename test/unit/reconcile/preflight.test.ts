@@ -224,6 +224,30 @@ describe("where packets end in a filter:", () => {
         expect(await dropped(listing)).toEqual(names);
     });
 
+    const translating = (...rules: string[]): string => `table ip nat {\n${chain("zone", 'oifname != "lo" masquerade')}\n${chain("PODS", "mark and 0x4000 != 0x4000 return", "masquerade random")}\n\tchain POSTROUTING {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n${rules.map((rule) => `\t\t${rule}\n`).join("")}\t}\n}\n`;
+
+    it.each([
+        [["masquerade"], true],
+        [["counter packets 3 bytes 180 snat to 198.51.100.2"], true],
+        [['counter packets 0 bytes 0 xt target "MASQUERADE"'], true],
+        [['oifname != "lan0" masquerade random'], true],
+        [['oifname != { "lan0", "docker0" } masquerade'], true],
+        [['oifname "nvi*" masquerade'], true],
+        [['oifname "isp1" goto zone', "goto zone"], true],
+        [['oifname { "isp1", "isp2" } masquerade', 'ip saddr 172.17.0.0/16 oifname != "docker0" masquerade', "ip daddr 10.0.0.80 masquerade"], false],
+        [['oifname != "nvi0" masquerade'], false],
+        [['oifname != { "lan0", "nvi0" } masquerade'], false],
+        [['oifname "nvi0" accept', "masquerade"], false],
+        [["ip daddr 10.0.0.0/8 accept", "masquerade"], false],
+        [['oifname "isp1" goto zone', "jump PODS"], false],
+        [[], false],
+    ])("what is translated by others, case %#", async (rules, refused) => {
+        const router = new FakeRouter();
+        firewall(translating(...rules))(router);
+        const error = await ensure(router, base).then(() => undefined, (one: NviError) => one);
+        expect(error?.reason).toEqual(refused ? expect.stringMatching(/^chain POSTROUTING of nft table ip nat would translate .*\n.*cure: nft insert rule ip nat POSTROUTING oifname "nvi0" accept$/) : undefined);
+    });
+
     it("Docker's chain for the rules of others gets those of the cure", async () => {
         const error = await refusal(base, firewall(to("counter jump DOCKER-USER\n\t\tdrop", chain("DOCKER-USER"))));
         expect(error.reason).toMatch(/^chain forward of .* cure: nft insert rule inet filter DOCKER-USER iifname/s);
