@@ -8,7 +8,7 @@ import { kindOf } from "./kinds";
 import { madeDevices } from "./devices";
 import { ahead, lossOf, type Loss } from "./loss";
 import { objectKey, type Manifest, type ObjectId, type StoredObject } from "./objects";
-import { preflight, preflightRequests } from "./preflight";
+import { preflight, preflightRequests, surroundings } from "./preflight";
 import { hasTokens, render, renderObserved, resolve } from "./resolve";
 import type { Snapshot } from "./snapshot";
 import { applyTransaction, lockWait, STALE, type Transaction } from "./transaction";
@@ -32,10 +32,15 @@ export function renderedOf(desired: Pick<DesiredObject, "owner" | "artifacts">):
     return { [OWNER]: desired.owner, ...render(desired.artifacts) };
 }
 
-/** Observes an object, changing nothing. */
+/**
+ * Observes an object, changing nothing. What others have put in its way since is one entry each, which nobody wants: that is drift, and
+ * what would repair it is refused with the cure.
+ */
 export async function read(host: Host, desired: DesiredObject): Promise<Observed> {
-    const snapshot = await observe(host, desired.artifacts, []);
-    return observedIn(desired, snapshot);
+    const snapshot = await observe(host, desired.artifacts, preflightRequests(desired));
+    const { exists, rendered } = observedIn(desired, snapshot);
+    const inTheWay = surroundings(desired, snapshot).map(({ reason, cure }) => [`in the way: ${reason}`, `cure: ${cure}`]);
+    return { exists, rendered: { ...rendered, ...Object.fromEntries(inTheWay) }, snapshot };
 }
 
 function observedIn(desired: DesiredObject, snapshot: Snapshot): Observed {

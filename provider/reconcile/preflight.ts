@@ -35,10 +35,15 @@ export function preflight(desired: DesiredObject, artifacts: readonly Artifact[]
     const foreign = [...ownership(desired, own), ...claims(desired, artifacts, snapshot)];
     const findings = [
         ...kernel(snapshot), ...ipv6(desired, snapshot), ...nics(desired, own, snapshot), ...occupied(artifacts, own, snapshot, known && !own),
-        ...filters(desired, snapshot), ...firewalls(desired, snapshot), ...networkdFindings(desired, snapshot),
+        ...surroundings(desired, snapshot),
     ];
     if (foreign.length > 0) throw failure("foreign", snapshot, desired, foreign);
     if (findings.length > 0) throw failure("preflight", snapshot, desired, findings);
+}
+
+/** What others have on the router that would keep the object from doing what it is for, whether it is there already or not. */
+export function surroundings(desired: DesiredObject, snapshot: Snapshot): Finding[] {
+    return [...filters(desired, snapshot), ...firewalls(desired, snapshot), ...networkdFindings(desired, snapshot)];
 }
 
 function failure(kind: "preflight" | "foreign", snapshot: Snapshot, desired: DesiredObject, findings: readonly Finding[]): NviError {

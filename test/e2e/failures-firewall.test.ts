@@ -124,6 +124,23 @@ describe("a firewall of somebody else's", () => {
         for (const [, family, table] of ruleset.matchAll(/^table (\S+) (\S+)/gm)) await lab.router.run(["nft", "delete", "table", family!, table!]);
     });
 
+    it("that comes later is drift, which says what it does, until it is cured", async () => {
+        const { lab, stack } = s;
+        stack.write({ "index.js": program() });
+        await stack.up();
+        await lab.router.run(["nft", "-f", "-"], { stdin: FIREWALLS.Docker });
+        await expect(expectTraffic()).rejects.toThrow("no answer");
+        const { all } = await stack.refresh(["--diff"]);
+        expect(all).toMatch(/"?in the way: chain FORWARD of nft table ip filter would drop forwarded packets"? *: "cure: nft insert rule ip filter DOCKER-USER /);
+        const refusal = await stack.up([], { allowFailure: true });
+        expect(refusal.code, refusal.all).not.toBe(0);
+        for (const cure of curesIn(refusal.all)) await lab.router.sh(cure);
+        await stack.up();
+        await expectTraffic();
+        await stack.preview(["--refresh", "--expect-no-changes"]);
+        for (const family of ["ip", "ip6"]) await lab.router.run(["nft", "delete", "table", family, "filter"]);
+    });
+
     it("that has the accepts already is none of our business", async () => {
         const { lab, stack } = s;
         await lab.router.run(["nft", "-f", "-"], { stdin: 'table inet mine { chain f { type filter hook forward priority 0; policy drop; iifname { "nvi0p", "wg0" } accept; oifname "nvi0" counter accept; }; }' });

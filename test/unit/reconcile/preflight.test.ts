@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { NviError } from "../../../provider/model/errors";
 import type { DesiredObject } from "../../../provider/reconcile/desired";
-import { ensure, remove } from "../../../provider/reconcile/engine";
+import { ensure, read, remove, renderedOf } from "../../../provider/reconcile/engine";
 import { parseNetworkd } from "../../../provider/reconcile/networkd";
 import type { Module } from "../../../provider/syntax/artifact";
 import { ownAddress } from "../../../provider/syntax/own-address";
@@ -73,6 +73,17 @@ describe("what stands in the way is said with its cure:", () => {
             router.rules.push(foreignRule(2000));
         });
         expect(error.reason).toMatch(/^4 things stand in the way; nothing was changed\n {2}1\. .*lan7\n.*\n {2}2\. .*lan8\n.*\n {2}3\. priority 2000.*\n.*\n {2}4\. net\.ipv4\.conf\.all\.rp_filter/);
+    });
+});
+
+it("what comes in the way later is found by looking, too", async () => {
+    const router = new FakeRouter();
+    await ensure(router, base);
+    expect((await read(router, base)).rendered).toEqual(renderedOf(base));
+    firewall(forwardChain("drop"))(router);
+    expect((await read(router, base)).rendered).toEqual({
+        ...renderedOf(base),
+        "in the way: chain forward of nft table inet filter would drop forwarded packets": 'cure: nft insert rule inet filter forward iifname "nvi0p" accept; nft insert rule inet filter forward oifname "nvi0" accept',
     });
 });
 
