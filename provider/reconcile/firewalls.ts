@@ -1,5 +1,5 @@
 import type { Artifact } from "../syntax/artifact";
-import { parseFilter, parseSave, type FilterChain, type FilterRule } from "../syntax/filter";
+import { parseFilter, parseFlowtables, parseSave, type FilterChain, type FilterRule } from "../syntax/filter";
 import type { DesiredObject } from "./desired";
 import type { Finding } from "./finding";
 import type { ForeignTable, LegacyFilter, Snapshot } from "./snapshot";
@@ -43,12 +43,12 @@ function matching(end: "i" | "o", name: string): string {
     return `${end}if(?:name)? (?:${quoted}|\\{[^}]*${quoted}[^}]*\\})`;
 }
 
-/** Filters of others through which the NVI's packets would not get, and translations that would be theirs. */
-export function firewalls({ crossing, artifacts }: DesiredObject, snapshot: Snapshot): Finding[] {
+/** Filters of others through which the NVI's packets would not get, ways past it, and translations that would be theirs. */
+export function firewalls({ crossing, artifacts, diverted }: DesiredObject, snapshot: Snapshot): Finding[] {
     if (!crossing) return [];
     const all = passages(crossing, artifacts);
     const foreign = snapshot.foreign.filter((table) => !table.name.startsWith("nvi_"));
-    return [...foreign.flatMap((table) => tableFindings(table, all)), ...snapshot.legacy.flatMap((filter) => legacyFindings(filter, all))];
+    return [...foreign.flatMap((table) => [...tableFindings(table, all), ...shortcuts(table, crossing.device, diverted)]), ...snapshot.legacy.flatMap((filter) => legacyFindings(filter, all))];
 }
 
 function tableFindings(table: ForeignTable, all: readonly Passage[]): Finding[] {
@@ -66,6 +66,41 @@ function tableFindings(table: ForeignTable, all: readonly Passage[]): Finding[] 
             cure: table.name === "firewalld" ? "set IPv6_rpfilter=no in /etc/firewalld/firewalld.conf, then: systemctl restart firewalld" : inserts,
         };
     });
+}
+
+/**
+ * What is offloaded passes POSTROUTING by (net/netfilter/nf_flow_table_ip.c, nf_flow_offload_ip_hook), where packets get the mark that
+ * stage 2 wants to see.
+ */
+function shortcuts({ family, name, listing }: ForeignTable, nvi: string, diverted: readonly string[]): Finding[] {
+    const flowtables = parseFlowtables(listing);
+    const chains = parseFilter(listing);
+    const into = new RegExp(matching("o", nvi), "g");
+    return chains.filter(({ hook }) => hook === "forward").flatMap((chain) => offloads(chain, chains, into)).flatMap(({ chain, flowtable }) => {
+        const nics = diverted.filter((nic) => flowtables.get(flowtable)?.some((device) => device === nic || (device.endsWith("*") && nic.startsWith(device.slice(0, -1)))));
+        if (nics.length === 0) return [];
+        return [{
+            reason: `chain ${chain} of nft table ${family} ${name} offloads connections to flowtable ${flowtable}: what comes in by ${nics.join(", ")} would enter the NVI without its mark, and be dropped`,
+            cure: name === "firewalld" ? "set NftablesFlowtable=off in /etc/firewalld/firewalld.conf, then: systemctl restart firewalld" : `have it leave out what goes to the NVI: oifname != "${nvi}" flow add @${flowtable}`,
+        }];
+    });
+}
+
+/** Conditions that connections to be offloaded meet, whatever they are. */
+const USUAL = /(?:(?:meta )?l4proto|ip protocol|ip6 nexthdr|meta nfproto|ct state) (?:\{[^}]*\}|\S+)/g;
+
+/** Rules that offload what goes to the NVI, from what is certain. */
+function offloads(chain: FilterChain, chains: readonly FilterChain[], into: RegExp): { chain: string; flowtable: string }[] {
+    const found = [];
+    for (const { conditions, verdict } of chain.rules) {
+        if (lessExceptions(conditions, into).replace(into, "").replace(USUAL, "").trim() !== "") continue;
+        if (verdict === "accept") break;
+        if (typeof verdict !== "object") continue;
+        if ("offload" in verdict) found.push({ chain: chain.name, flowtable: verdict.offload });
+        const target = chains.find(({ name }) => "jump" in verdict && name === verdict.jump);
+        if (target) found.push(...offloads(target, chains, into));
+    }
+    return found;
 }
 
 function legacyFindings({ protocol, tool, listing }: LegacyFilter, all: readonly Passage[]): Finding[] {
@@ -103,7 +138,9 @@ const endOf = (chain: FilterChain, chains: readonly FilterChain[], passage: Pass
 /** A strict check; the loose one, without `iif`, is content with any route. */
 const REVERSE_PATH = /fib saddr(?: \. mark)? \. iif oif (?:missing|0)/;
 
-const EXCEPTION = /oif(?:name)? != (?:"[^"]*"|\{[^}]*\})/;
+/** Whoever excepts other NICs means this one. */
+const lessExceptions = (conditions: string, own: RegExp): string =>
+    conditions.replace(/oif(?:name)? != (?:"[^"]*"|\{[^}]*\})/, (text) => (text.replace("!= ", "").search(own) < 0 ? "" : text));
 
 /**
  * Where packets end, from what is certain: that a rule without conditions meets them, or one with their own. An accept may have
@@ -119,16 +156,16 @@ function walk(chain: FilterChain, chains: readonly FilterChain[], passage: Passa
         if (rule.verdict === "accept" && all) return "accept";
         if (rule.verdict === "drop" && rest === "") return "drop";
         if (rule.verdict === "drop" && passage.end === "iifname" && rest.replace(REVERSE_PATH, "") === "") return "reverse";
-        if (rule.verdict === "translate" && !letOff && rest.replace(EXCEPTION, (text) => (text.replace("!= ", "").search(passage.own) < 0 ? "" : text)).trim() === "") return "translate";
+        if (rule.verdict === "translate" && !letOff && lessExceptions(rest, passage.own).trim() === "") return "translate";
         letOff ||= rule.verdict === "accept" || rule.verdict === "return";
         if (rule.verdict === "return" && all && rest === "") return undefined;
         const target = chains.find(({ name }) => name === targetOf(rule));
         if (!target || (rest !== "" && !isOwn)) continue;
         const end = walk(target, chains, passage);
         if (end === "accept" ? all : end !== undefined && rest === "") return end;
-        if (rest === "" && typeof rule.verdict === "object" && !rule.verdict.returns) return undefined;
+        if (rest === "" && typeof rule.verdict === "object" && "jump" in rule.verdict && !rule.verdict.returns) return undefined;
     }
     return undefined;
 }
 
-const targetOf = ({ verdict }: FilterRule): string | undefined => (typeof verdict === "object" ? verdict.jump : undefined);
+const targetOf = ({ verdict }: FilterRule): string | undefined => (typeof verdict === "object" && "jump" in verdict ? verdict.jump : undefined);

@@ -7,7 +7,7 @@ export interface FilterRule {
     /** `iifname "lan0" tcp dport 22`; empty where every packet matches. */
     conditions: string;
     /** Other statements decide nothing. */
-    verdict?: "accept" | "drop" | "return" | "translate" | { jump: string; returns: boolean };
+    verdict?: "accept" | "drop" | "return" | "translate" | { offload: string } | { jump: string; returns: boolean };
 }
 
 export interface FilterChain {
@@ -29,15 +29,21 @@ export function parseFilter(listing: string): FilterChain[] {
 }
 
 const LOG = /\blog(?: (?:prefix "[^"]*"|(?:level|flags|group|snaplen|queue-threshold) \S+))*/;
-const STATEMENT = /(?:^| )(?:(accept)|(drop|reject(?: with .+)?|xt target "REJECT")|(return)|((?:masquerade|snat)(?: .+)?|xt target "(?:MASQUERADE|SNAT)")|(jump|goto) (\S+))$/;
+const STATEMENT = /(?:^| )(?:(accept)|(drop|reject(?: with .+)?|xt target "REJECT")|(return)|((?:masquerade|snat)(?: .+)?|xt target "(?:MASQUERADE|SNAT)")|(jump|goto) (\S+)|flow (?:add|offload) @(\S+))$/;
 
 function parseRule(line: string): FilterRule {
     const text = line.replace(/ ?comment "[^"]*"$/, "").replace(LOG, "").replace(/\bcounter(?: packets \d+ bytes \d+)?/, "").replace(/ +/g, " ").trim();
     const match = STATEMENT.exec(text);
     if (!match) return { conditions: text };
-    const [, accept, drop, , translate, jump, to] = match;
-    const verdict = accept ? "accept" : drop ? "drop" : translate ? "translate" : jump ? { jump: to!, returns: jump === "jump" } : "return";
+    const [, accept, drop, , translate, jump, to, flowtable] = match;
+    const verdict = accept ? "accept" : drop ? "drop" : translate ? "translate" : flowtable ? { offload: flowtable } : jump ? { jump: to!, returns: jump === "jump" } : "return";
     return { conditions: text.slice(0, match.index).trim(), verdict };
+}
+
+/** The NICs of each flowtable of an nft table; a name may end in an asterisk. */
+export function parseFlowtables(listing: string): Map<string, string[]> {
+    const found = listing.matchAll(/^\tflowtable (\S+) \{\n(?:\t\t.*\n)*?\t\tdevices = \{([^}]*)\}/gm);
+    return new Map([...found].map(([, name, devices]) => [name!, devices!.split(",").map((device) => device.trim().replaceAll('"', "")).filter(Boolean)]));
 }
 
 /** A filter as `iptables-save -t filter` prints it. */

@@ -259,6 +259,27 @@ describe("where packets end in a filter:", () => {
         expect(error?.reason).toEqual(refused ? expect.stringMatching(/^chain POSTROUTING of nft table ip nat would translate .*\n.*cure: nft insert rule ip nat POSTROUTING oifname "nvi0" accept$/) : undefined);
     });
 
+    const offloading = (devices: string, ...rules: string[]): string => `table inet fast {\n\tflowtable f {\n\t\thook ingress priority filter\n\t\tdevices = { ${devices} }\n\t}\n\n${chain("flows", "meta l4proto { tcp, udp } flow add @f")}\n\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n${rules.map((rule) => `\t\t${rule}\n`).join("")}\t}\n}\n`;
+
+    it.each([
+        ["isp1, lan0", ["ip protocol { tcp, udp } flow add @f"], "lan0"],
+        ['"lan0"', ["ct state established,related counter packets 0 bytes 0 flow add @f"], "lan0"],
+        ["lan*", ["flow add @f counter packets 3 bytes 120"], "lan0"],
+        ["lan0", ["ct state { established, related } jump flows", "ct state established accept"], "lan0"],
+        ["lan0", ['oifname != "docker0" flow add @f'], "lan0"],
+        ["isp1", ["flow add @f"], undefined],
+        ["lan0", ['oifname != "nvi0" flow add @f'], undefined],
+        ["lan0", ['iifname { "lan0", "isp1" } oifname { "lan0", "isp1" } flow add @f'], undefined],
+        ["lan0", ["ct state established accept", "flow add @f"], undefined],
+        ["lan0", ["ip daddr 192.0.2.1 jump flows"], undefined],
+        ["lan0", [], undefined],
+    ])("what is offloaded, case %#", async (devices, rules, nic) => {
+        const router = new FakeRouter();
+        firewall(offloading(devices, ...rules))(router);
+        const error = await ensure(router, base).then(() => undefined, (one: NviError) => one);
+        expect(error?.reason).toEqual(nic === undefined ? undefined : expect.stringMatching(`^chain \\w+ of nft table inet fast offloads connections to flowtable f: what comes in by ${nic} would .*\n *cure: .*: oifname != "nvi0" flow add @f$`));
+    });
+
     it("Docker's chain for the rules of others gets those of the cure", async () => {
         const error = await refusal(base, firewall(to("counter jump DOCKER-USER\n\t\tdrop", chain("DOCKER-USER"))));
         expect(error.reason).toMatch(/^chain forward of .* cure: nft insert rule inet filter DOCKER-USER iifname/s);
