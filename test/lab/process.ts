@@ -70,6 +70,8 @@ export interface ChildOptions {
 export abstract class Running {
     stdout = "";
     stderr = "";
+    /** Bytes of both. */
+    protected heard = 0;
     private done = false;
     private readonly watchers = new Set<() => void>();
     private ended: Promise<number> = Promise.resolve(0);
@@ -119,6 +121,7 @@ export abstract class Running {
     }
 
     protected received(stream: "stdout" | "stderr", chunk: Buffer): void {
+        this.heard += chunk.length;
         if (stream === "stdout" && this.onStdout) this.onStdout(chunk);
         else this[stream] += chunk.toString();
         this.notify();
@@ -157,8 +160,12 @@ export class Child extends Running {
             const finish = (code: number | null, signal: NodeJS.Signals | null): void => resolve(code ?? 128 + (signalNumbers[signal ?? ""] ?? 0));
             this.process.once("error", error => reject(new Error(`cannot start ${shown(this.argv)}: ${error.message}`)));
             this.process.once("close", finish);
-            // A daemon left behind may hold our pipes for ever: after the exit, wait for the rest of the output only briefly.
-            this.process.once("exit", (code, signal) => { setTimeout(() => finish(code, signal), 250).unref(); });
+            // A daemon left behind may hold our pipes for ever: after the exit, wait for the rest of the output only while there is some. On a
+            // busy machine that may be late, but what has been written is read before the next setImmediate.
+            this.process.once("exit", (code, signal) => {
+                const quiet = (before: number): void => void setTimeout(() => setImmediate(() => (this.heard === before ? finish(code, signal) : quiet(this.heard))), 250).unref();
+                quiet(this.heard);
+            });
         });
     }
 }
