@@ -79,16 +79,15 @@ async function expectTraffic(): Promise<void> {
 /** What the error says to type. */
 const curesIn = (printed: string): string[] => [...diagnosticsOf(printed).matchAll(/cure: (nft .+)$/gm)].map(([, command]) => command!);
 
-/** As scripts of old translate: all, whatever leaves by anything but the LAN, or all that is from inside. */
-const MASQUERADES = ["masquerade", 'oifname != "lan0" masquerade', "ip saddr 10.0.0.0/24 masquerade; ip6 saddr 2001:db8:a::/64 masquerade"];
+/** As scripts of old translate: all, whatever leaves by anything but the LAN, or all that is from inside; some before others. */
+const MASQUERADES = [["srcnat", "masquerade"], ["srcnat", 'oifname != "lan0" masquerade'], ["0", "ip saddr 10.0.0.0/24 masquerade; ip6 saddr 2001:db8:a::/64 masquerade"]];
 
 describe("translation of somebody else's", () => {
-    it.each(MASQUERADES)("that is loaded later, as by a firewall's restart, translates nothing that is for us to translate: %s", async (rules) => {
+    it.each(MASQUERADES)("that is loaded later, as by a firewall's restart, translates nothing that is for us to translate: %s, %s", async (priority, rules) => {
         const { lab, stack } = s;
         stack.write({ "index.js": program() });
         await stack.up();
-        // Of two chains with one priority the younger comes first.
-        await lab.router.run(["nft", "-f", "-"], { stdin: `table inet theirs { chain post { type nat hook postrouting priority srcnat; ${rules}; }; }` });
+        await lab.router.run(["nft", "-f", "-"], { stdin: `table inet theirs { chain post { type nat hook postrouting priority ${priority}; ${rules}; }; }` });
         await expectTraffic();
         await lab.router.run(["nft", "delete", "table", "inet", "theirs"]);
     });

@@ -9,10 +9,11 @@ import { errorMark, ipWord, ofFamily, passedText, rangeText } from "./words";
 const nics = (names: readonly string[]): string => set([...new Set(names)].map(quote));
 
 /**
- * Ahead of the usual ones: of two chains with one priority the younger comes first (net/netfilter/core.c, nf_hook_entries_grow), and the
- * first that translates a connection is the only one (net/netfilter/nf_nat_core.c, nf_nat_inet_fn). So it would be up to whoever loaded his rules last.
+ * The first that nft takes for translation (net/netfilter/nf_tables_api.c, nft_chain_parse_hook). It decides between chains that translate,
+ * and nothing else: the first one that translates a connection is the only one (net/netfilter/nf_nat_core.c, nf_nat_inet_fn). Of two
+ * with one priority the younger comes first (net/netfilter/core.c, nf_hook_entries_grow), so with a usual one it would be up to whoever loaded his rules last.
  */
-const [DSTNAT, SRCNAT] = ["dstnat - 1", "srcnat - 1"];
+const FIRST = -199;
 
 /** The chains of the NAT stage's table. Their rules' ids are the inputs that they come from. */
 export function chains(inputs: NatStageInputs): Chain[] {
@@ -24,8 +25,8 @@ export function chains(inputs: NatStageInputs): Chain[] {
         { name: "passed", hook: "type filter hook postrouting priority 2147483647", rules: passed(inputs) },
         ...Object.keys(inputs.uplinks).map((name) => uplinkChain(name, inputs)),
         ...guard(inputs, uplinks),
-        { name: "dstnat", hook: `type nat hook prerouting priority ${DSTNAT}`, rules: [{ id: "elsewhere", text: `iifname != ${all} return` }, ...inputs.translations.flatMap((one, i) => destination(one, `translations[${i}]`, inputs))] },
-        { name: "srcnat", hook: `type nat hook postrouting priority ${SRCNAT}`, rules: srcnat(inputs) },
+        { name: "dstnat", hook: `type nat hook prerouting priority ${FIRST}`, rules: [{ id: "elsewhere", text: `iifname != ${all} return` }, ...inputs.translations.flatMap((one, i) => destination(one, `translations[${i}]`, inputs))] },
+        { name: "srcnat", hook: `type nat hook postrouting priority ${FIRST}`, rules: srcnat(inputs) },
         { name: "errors", hook: "type route hook output priority mangle", rules: errors(inputs) },
     ];
 }
