@@ -51,7 +51,8 @@ export class ForeignBench {
     private constructor(readonly lab: Lab) {
         this.monitor = new Monitor(lab);
         this.direct = directRouter(lab);
-        this.ssh = coreRouter(lab);
+        // No sequence is about a confirmation that doesn't come, but a login takes long where many run.
+        this.ssh = coreRouter(lab, { dialTimeout: 30, confirmTimeout: 30 });
     }
 
     static async start(): Promise<ForeignBench> {
