@@ -23,12 +23,19 @@ const flow = async (): Promise<Flow> => await Flow.start(office.lab.node("client
 const BROKEN = "meta l4proto { tcp, udp } flow add @f";
 const CURED = `oifname != "nvi0" ${BROKEN}`;
 
+test("without one a connection lasts", async () => {
+    const held = await flow();
+    for (let i = 0; i < 5; i++) expect(await held.alive()).toBe(true);
+    await held.stop();
+});
+
 test("one that takes what enters the NVI ends connections, and is drift with its cure", async () => {
     await load(BROKEN);
     const { lab, stack } = office;
-    const ended = await flow();
-    await until("the connection to be offloaded, and end", async () => !(await ended.alive()), 30_000);
-    await ended.stop();
+    // Linux 5.10 offloads it before it stands.
+    const ended = await flow().catch(() => undefined);
+    await until("the connection to be offloaded, and end", async () => !(await ended?.alive()), 30_000);
+    await ended?.stop();
     const { all } = await stack.refresh(["--diff"]);
     expect(all).toMatch(/in the way: chain forward of nft table inet fast offloads connections to flowtable f: what comes in by lan0, isp1, isp2 would enter the NVI without its mark, and be dropped"? *: "cure: .*oifname != \\?"nvi0\\?" flow add @f"/);
     const refusal = await stack.up([], { allowFailure: true });
