@@ -252,6 +252,7 @@ function parseLinks(text: string): ObservedLink[] {
         up: (link.flags as string[]).includes("UP"),
         noArp: (link.flags as string[]).includes("NOARP"),
         alias: link.ifalias as string | undefined,
+        master: link.master === undefined ? undefined : { name: String(link.master), kind: String((link.linkinfo as Json | undefined)?.info_slave_kind ?? "device") },
     }));
 }
 

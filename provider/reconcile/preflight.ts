@@ -43,7 +43,7 @@ export function preflight(desired: DesiredObject, artifacts: readonly Artifact[]
 
 /** What others have on the router that would keep the object from doing what it is for, whether it is there already or not. */
 export function surroundings(desired: DesiredObject, snapshot: Snapshot): Finding[] {
-    return [...filters(desired, snapshot), ...firewalls(desired, snapshot), ...networkdFindings(desired, snapshot)];
+    return [...ports(desired, snapshot), ...filters(desired, snapshot), ...firewalls(desired, snapshot), ...networkdFindings(desired, snapshot)];
 }
 
 function failure(kind: "preflight" | "foreign", snapshot: Snapshot, desired: DesiredObject, findings: readonly Finding[]): NviError {
@@ -154,6 +154,19 @@ function wayOut(artifact: Artifact): string {
         default:
             return "choose another `priority`, or remove what is there";
     }
+}
+
+/** What comes in by a port is its master's by the time that a route is looked up: the diversion would never match, and all pass untranslated. */
+function ports({ diverted, nics }: DesiredObject, snapshot: Snapshot): Finding[] {
+    return [...new Set([...nics, ...diverted])].flatMap((nic) => {
+        const master = snapshot.links.get(nic)?.master;
+        const out = `ip link set ${nic} nomaster`;
+        if (!master) return [];
+        if (master.kind !== "vrf") return [{ reason: `${nic} is a port of the ${master.kind} ${master.name}: what comes in by it comes in by ${master.name}`, cure: `name ${master.name} in its place; or take ${nic} out: ${out}` }];
+        // A next hop may well be in a VRF.
+        if (!diverted.includes(nic)) return [];
+        return [{ reason: `${nic} belongs to the VRF ${master.name}, whose table the kernel looks up first: what comes in by it would pass untranslated`, cure: `use NICs of no VRF; or take it out: ${out}` }];
+    });
 }
 
 function filters(desired: DesiredObject, snapshot: Snapshot): Finding[] {

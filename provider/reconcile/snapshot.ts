@@ -13,6 +13,8 @@ export interface ObservedLink {
     up: boolean;
     noArp: boolean;
     alias?: string;
+    /** What it is a port of, and of which kind that is, e.g. `bridge`. */
+    master?: { name: string; kind: string };
 }
 
 /** An address that the router answers for on a NIC; the protocol is 0 where whoever made the entry gave none. */

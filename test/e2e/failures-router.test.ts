@@ -82,6 +82,12 @@ describe("an `up` that preflight refuses", () => {
             says: [preflight("route table 7700 is in use"), "192.0.2.0/24 dev lan0", /cure: .*ip route flush table 7700/],
         },
         {
+            name: "a port of a bridge for a NIC",
+            trouble: "ip link add br9 type bridge; ip link set isp2 master br9",
+            heal: "ip link del br9",
+            says: [preflight("isp2 is a port of the bridge br9"), /cure: name br9 in its place/],
+        },
+        {
             name: "an ip rule's priority in use",
             trouble: "ip rule add pref 2000 from 10.9.0.0/16 lookup main",
             heal: "ip rule del pref 2000",
@@ -234,6 +240,9 @@ describe("once the trouble is gone", () => {
 
     it("the same `up` succeeds, and so does `destroy`", async () => {
         await s.stack.up();
+        await s.lab.router.sh("ip link add br9 type bridge; ip link set isp2 master br9");
+        expect((await s.stack.refresh(["--diff"])).all).toMatch(/in the way: isp2 is a port of the bridge br9: .*: "cure: name br9 in its place; /);
+        await s.lab.router.sh("ip link del br9");
         await s.stack.destroy();
         expect(await s.stack.resources()).toEqual([]);
     });

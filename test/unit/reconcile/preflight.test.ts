@@ -21,6 +21,9 @@ async function refusal(desired: DesiredObject, change: (router: FakeRouter) => v
 }
 
 const foreignRule = (priority: number) => ({ family: "-4", text: "", json: { priority, src: "all", iif: "lan0", table: "100", protocol: "3" } });
+const enslaved = (nic: string, master: string, kind: string) => (router: FakeRouter) => {
+    router.links = router.links.map((link) => ((link as { ifname: string }).ifname === nic ? { ...link, master, linkinfo: { info_slave_kind: kind } } : link));
+};
 const forwardChain = (policy: string, ...rules: string[]): string => `table inet filter {\n\tchain forward {\n\t\ttype filter hook forward priority filter; policy ${policy};\n${rules.map((rule) => `\t\t${rule}\n`).join("")}\t}\n}\n`;
 const firewalldOf = (check: string): string => `table inet firewalld {\n\tchain filter_PREROUTING {\n\t\ttype filter hook prerouting priority filter + 10; policy accept;\n\t\ticmpv6 type { nd-router-advert, nd-neighbor-solicit } accept\n\t\tmeta nfproto ipv6 fib saddr . mark . ${check} drop\n\t}\n}\n`;
 const saved = (...lines: string[]): string => ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT ACCEPT [0:0]", ...lines, "COMMIT", ""].join("\n");
@@ -34,6 +37,9 @@ describe("what stands in the way is said with its cure:", () => {
     it.each<[string, DesiredObject, (router: FakeRouter) => void, string, RegExp]>([
         ["an old kernel", base, (router) => { router.broken = [section("facts", "kernel\t5.4.0-1\ntool nft\tx\ntool ip\tx\ntool unshare\tx\ntool flock\tx\n")]; }, "its kernel is 5.4.0-1, too old for two-stage NAT", /boot Linux 5\.5 or later/],
         ["a NIC that isn't there", { ...base, nics: ["lan7"] }, () => undefined, "it has no network interface lan7", /the router has lo, lan0, isp1, isp2/],
+        ["a port of a bridge", base, enslaved("lan0", "br0", "bridge"), "lan0 is a port of the bridge br0: what comes in by it comes in by br0", /cure: name br0 in its place; or take lan0 out: ip link set lan0 nomaster$/],
+        ["an uplink in a bond", base, enslaved("isp1", "bond0", "bond"), "isp1 is a port of the bond bond0", /name bond0/],
+        ["a diverted NIC in a VRF", base, enslaved("lan0", "blue", "vrf"), "lan0 belongs to the VRF blue, whose table the kernel looks up first", /ip link set lan0 nomaster$/],
         ["IPv6 on a kernel without it", { ...base, artifacts: [...base.artifacts, { ...diversion, family: 6, to: "2001:db8::/64" }] }, (router) => { router.ipv6 = false; }, "its kernel has no IPv6 (ipv6.disable=1), but it is asked for: ipv6 rule 2000 to 2001:db8::/64 iif lan0", /cure: leave IPv6 out of the program; or take ipv6\.disable=1 off/],
         ["a route of IPv6's on a kernel without it", { ...base, artifacts: [...base.artifacts, { kind: "routes", phase: "stage2", table: 7701, routes: [{ family: 6, table: 7701, to: "default", type: "unicast", hops: [{ via: "2001:db8::1" }] }] }] }, (router) => { router.ipv6 = false; }, "its kernel has no IPv6 (ipv6.disable=1), but it is asked for: route default of table 7701", /leave IPv6 out/],
         ["a table of the name", base, (router) => { router.tables.set("nvi_nat_main", "table inet nvi_nat_main {\n}\n"); }, "an nft table inet nvi_nat_main is there already and is not ours", /nft delete table inet nvi_nat_main/],
@@ -152,6 +158,7 @@ describe("what doesn't stand in the way", () => {
         ["a reverse-path check that the NVI is excepted from", firewall(firewalldOf("iif oif missing").replace("icmpv6 type", 'iifname "nvi0p" accept\n\t\ticmpv6 type'))],
         ["legacy iptables with both rules", legacy(`iptables\n${saved("-A FORWARD -i nvi+ -j ACCEPT", "-A FORWARD -o nvi0 -j ACCEPT")}`)],
         ["systemd-networkd that was told", (router) => { router.networkd = "[Network]\nManageForeignRoutes=no\n\n[]\n[Network]\nManageForeignRoutingPolicyRules=0\n"; }],
+        ["a next hop's NIC in a VRF", enslaved("isp1", "blue", "vrf")],
         ["a foreign rule at another priority", (router) => { router.rules.push(foreignRule(1999)); }],
     ])("%s", async (_what, change) => {
         const router = new FakeRouter();
