@@ -48,16 +48,16 @@ export function firewalls({ crossing, artifacts, diverted }: DesiredObject, snap
     if (!crossing) return [];
     const all = passages(crossing, artifacts);
     const foreign = snapshot.foreign.filter((table) => !table.name.startsWith("nvi_"));
-    return [...foreign.flatMap((table) => [...tableFindings(table, all), ...shortcuts(table, crossing.device, diverted)]), ...snapshot.legacy.flatMap((filter) => legacyFindings(filter, all))];
+    return [...foreign.flatMap((table) => tableFindings(table, all, diverted)), ...snapshot.legacy.flatMap((filter) => legacyFindings(filter, all))];
 }
 
-function tableFindings(table: ForeignTable, all: readonly Passage[]): Finding[] {
+function tableFindings(table: ForeignTable, all: readonly Passage[], diverted: readonly string[]): Finding[] {
     const name = `${table.family} ${table.name}`;
     if (table.listing === "") {
         return [{ reason: `the chains of nft table ${name} cannot be read with this router's nft`, cure: `see why \`nft list table ${name}\` fails; a table made by a newer nft is one reason` }];
     }
     const chains = parseFilter(table.listing);
-    return deadEnds(chains, all).map(({ chain, fault, stopped }) => {
+    const ends = deadEnds(chains, all).map(({ chain, fault, stopped }) => {
         const inserts = stopped.map(({ end, nic }) => `nft insert rule ${name} ${doorOf(chain, chains)} ${end} "${nic}" accept`).join("; ");
         if (fault === "translate") return { reason: `chain ${chain.name} of nft table ${name} would translate whatever enters the NVI and isn't translated yet, published servers' connections too`, cure: inserts };
         if (fault === "drop") return { reason: `chain ${chain.name} of nft table ${name} would drop ${chain.hook === "forward" ? "forwarded packets" : "what comes back from the NVI"}`, cure: inserts };
@@ -66,17 +66,17 @@ function tableFindings(table: ForeignTable, all: readonly Passage[]): Finding[] 
             cure: table.name === "firewalld" ? "set IPv6_rpfilter=no in /etc/firewalld/firewalld.conf, then: systemctl restart firewalld" : inserts,
         };
     });
+    const into = all.filter(({ end }) => end === "oifname");
+    return [...ends, ...into.flatMap((passage) => shortcuts(table, chains, passage, diverted))];
 }
 
 /**
  * What is offloaded passes POSTROUTING by (net/netfilter/nf_flow_table_ip.c, nf_flow_offload_ip_hook), where packets get the mark that
  * stage 2 wants to see.
  */
-function shortcuts({ family, name, listing }: ForeignTable, nvi: string, diverted: readonly string[]): Finding[] {
+function shortcuts({ family, name, listing }: ForeignTable, chains: readonly FilterChain[], { nic: nvi, own }: Passage, diverted: readonly string[]): Finding[] {
     const flowtables = parseFlowtables(listing);
-    const chains = parseFilter(listing);
-    const into = new RegExp(matching("o", nvi), "g");
-    return chains.filter(({ hook }) => hook === "forward").flatMap((chain) => offloads(chain, chains, into)).flatMap(({ chain, flowtable }) => {
+    return chains.filter(({ hook }) => hook === "forward").flatMap((chain) => offloads(chain, chains, own)).flatMap(({ chain, flowtable }) => {
         const nics = diverted.filter((nic) => flowtables.get(flowtable)?.some((device) => device === nic || (device.endsWith("*") && nic.startsWith(device.slice(0, -1)))));
         if (nics.length === 0) return [];
         return [{
@@ -90,15 +90,15 @@ function shortcuts({ family, name, listing }: ForeignTable, nvi: string, diverte
 const USUAL = /(?:(?:meta )?l4proto|ip protocol|ip6 nexthdr|meta nfproto|ct state) (?:\{[^}]*\}|\S+)/g;
 
 /** Rules that offload what goes to the NVI, from what is certain. */
-function offloads(chain: FilterChain, chains: readonly FilterChain[], into: RegExp): { chain: string; flowtable: string }[] {
+function offloads(chain: FilterChain, chains: readonly FilterChain[], own: RegExp): { chain: string; flowtable: string }[] {
     const found = [];
-    for (const { conditions, verdict } of chain.rules) {
-        if (lessExceptions(conditions, into).replace(into, "").replace(USUAL, "").trim() !== "") continue;
+    for (const rule of chain.rules) {
+        const { conditions, verdict } = rule;
+        if (lessExceptions(conditions, own).replace(own, "").replace(USUAL, "").trim() !== "") continue;
         if (verdict === "accept") break;
-        if (typeof verdict !== "object") continue;
-        if ("offload" in verdict) found.push({ chain: chain.name, flowtable: verdict.offload });
-        const target = chains.find(({ name }) => "jump" in verdict && name === verdict.jump);
-        if (target) found.push(...offloads(target, chains, into));
+        if (typeof verdict === "object" && "offload" in verdict) found.push({ chain: chain.name, flowtable: verdict.offload });
+        const target = chains.find(({ name }) => name === targetOf(rule));
+        if (target) found.push(...offloads(target, chains, own));
     }
     return found;
 }

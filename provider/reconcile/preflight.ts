@@ -158,7 +158,7 @@ function wayOut(artifact: Artifact): string {
 
 /** What comes in by a port is its master's by the time that a route is looked up: the diversion would never match, and all pass untranslated. */
 function ports({ diverted, nics }: DesiredObject, snapshot: Snapshot): Finding[] {
-    return [...new Set([...nics, ...diverted])].flatMap((nic) => {
+    return [...new Set(nics)].flatMap((nic) => {
         const master = snapshot.links.get(nic)?.master;
         const out = `ip link set ${nic} nomaster`;
         if (!master) return [];
