@@ -25,12 +25,16 @@ export function formatAddress(family: Family, value: bigint): string {
     return family === 4 ? format4(value) : format6(value);
 }
 
+export interface Prefix extends Range {
+    length: number;
+}
+
 /**
  * Parses `address/length`, or a bare address as a host prefix.
  *
  * @returns a reason in words where the text is no prefix, host bits included.
  */
-export function parsePrefix(text: string): (Range & { length: number }) | string {
+export function parsePrefix(text: string): Prefix | string {
     const [host, length, ...rest] = text.split("/");
     const address = parseAddress(host ?? "");
     if (!address || rest.length > 0) return "is not an IPv4 or IPv6 prefix";

@@ -54,7 +54,8 @@ export function parseSnapshot(router: string, sections: readonly Section[]): Sna
         addresses: reader.parse("addresses", parseAddresses),
         proxied: reader.parse("neighbours", parseNeighbours),
         rules: [...reader.parse("rules4", (text) => parseRules(4, text)), ...reader.parse("rules6", (text) => parseRules(6, text))],
-        routes: reader.routes(),
+        routes: reader.routes("route"),
+        defaults: reader.routes("default"),
         advertised: reader.parse("ra", (text) => parseRoutes(6, 0, text).filter((route) => route.to === "default").flatMap((route) => route.hops.map((hop) => hop.dev ?? ""))),
         sysctls: new Map(reader.pairs("sysctls")),
         settings: new Map(reader.pairs("settings")),
@@ -108,12 +109,13 @@ class Reader {
         }));
     }
 
-    routes(): Map<number, ObservedRoute[]> {
+    /** By table, from the sections of this kind. */
+    routes(kind: "route" | "default"): Map<number, ObservedRoute[]> {
         const routes = new Map<number, ObservedRoute[]>();
         for (const section of this.sections) {
-            const match = /^route([46])\/(\d+)$/.exec(section.name);
-            if (!match) continue;
-            const [family, table] = [match[1] === "4" ? 4 : 6, Number(match[2])] as const;
+            const match = /^([a-z]+)([46])\/(\d+)$/.exec(section.name);
+            if (match?.[1] !== kind) continue;
+            const [family, table] = [match[2] === "4" ? 4 : 6, Number(match[3])] as const;
             const empty = section.exit === 2 && NO_TABLE.test(section.stderr);
             const found = empty ? [] : this.parse(section.name, (text) => parseRoutes(family, table, text));
             routes.set(table, [...(routes.get(table) ?? []), ...found]);
@@ -196,6 +198,8 @@ function describe(name: string): string {
         canonical: `the listing of the wanted table ${rest[0]} in a scratch namespace (\`unshare -n nft ...\`)`,
         route4: `\`ip -4 route show table ${rest[0]}\``,
         route6: `\`ip -6 route show table ${rest[0]}\``,
+        default4: `\`ip -4 route show table ${rest[0]} exact default\``,
+        default6: `\`ip -6 route show table ${rest[0]} exact default\``,
         objects: "reading /etc/nvi/objects",
         sysctls: "reading /proc/sys/net",
         settings: "reading /sys/class/net",

@@ -37,7 +37,7 @@ export function renderedOf(desired: Pick<DesiredObject, "owner" | "artifacts">):
  * what would repair it is refused with the cure.
  */
 export async function read(host: Host, desired: DesiredObject): Promise<Observed> {
-    const snapshot = await observe(host, desired.artifacts, preflightRequests(desired));
+    const snapshot = await observe(host, desired.artifacts, (seen) => preflightRequests(desired, seen));
     const { exists, rendered } = observedIn(desired, snapshot);
     const inTheWay = surroundings(desired, snapshot).map(({ reason, cure }) => [`in the way: ${reason}`, `cure: ${cure}`]);
     return { exists, rendered: { ...rendered, ...Object.fromEntries(inTheWay) }, snapshot };
@@ -72,10 +72,11 @@ const ownObject = (id: ObjectId, snapshot: Snapshot): StoredObject | undefined =
  */
 export function ensure(host: Host, desired: DesiredObject, { known = false } = {}): Promise<Observed> {
     return retryStale(async () => {
-        const first = await observe(host, desired.artifacts, preflightRequests(desired));
+        const extra: Extra = (seen) => preflightRequests(desired, seen);
+        const first = await observe(host, desired.artifacts, extra);
         const own = ownObject(desired.id, first);
         const previous = own?.manifest.artifacts ?? [];
-        const snapshot = await observeMore(host, desired.artifacts, previous, first, preflightRequests(desired));
+        const snapshot = await observeMore(host, desired.artifacts, previous, first, extra(first));
         const artifacts = resolveAll(desired.artifacts, snapshot);
         preflight(desired, artifacts, snapshot, known || desired.adopt === true);
         const saved = { ...inheritedValues(snapshot), ...own?.manifest.saved };
@@ -95,7 +96,7 @@ export function ensure(host: Host, desired: DesiredObject, { known = false } = {
 /** Takes an object away: what its manifest on the router lists, else what its inputs say. */
 export function remove(host: Host, desired: DesiredObject): Promise<void> {
     return retryStale(async () => {
-        const first = await observe(host, desired.artifacts, []);
+        const first = await observe(host, desired.artifacts);
         const own = ownObject(desired.id, first);
         if (own && ![desired.owner, desired.formerOwner].includes(own.manifest.owner)) throw notOurs(host, desired, own);
         const previous = own?.manifest.artifacts ?? resolveAll(desired.artifacts, first);
@@ -206,11 +207,16 @@ function requestsFor(artifacts: readonly Artifact[]): { lines: Request[]; files:
     return { lines: all.flatMap((one) => one.lines), files: Object.assign({}, ...all.map((one) => one.files ?? {})) };
 }
 
-/** One observation, or two where the router's own addresses decide what to ask for. */
-async function observe(host: Host, artifacts: readonly Artifact[], extra: readonly Request[]): Promise<Snapshot> {
-    if (!hasTokens(artifacts)) return observeOnce(host, artifacts, extra);
-    const first = await observeOnce(host, [], []);
-    return observeOnce(host, resolveAll(artifacts, first), extra);
+/** What else is to be observed, by what was seen of the router already. */
+type Extra = (seen?: Snapshot) => Request[];
+
+/** One observation, or two where what is on the router decides what to ask for. */
+async function observe(host: Host, artifacts: readonly Artifact[], extra: Extra = () => []): Promise<Snapshot> {
+    const asked = extra();
+    const isOpen = hasTokens(artifacts);
+    const first = await (isOpen ? observeOnce(host, [], []) : observeOnce(host, artifacts, asked));
+    const all = extra(first);
+    return isOpen || all.length > asked.length ? observeOnce(host, resolveAll(artifacts, first), all) : first;
 }
 
 /** Asks again where the manifest lists things that the program no longer knows of. */

@@ -10,17 +10,18 @@ import { wayOf, WAYS } from "./kinds/module";
 import { madeDevices } from "./devices";
 import { networkdFindings } from "./networkd";
 import { objectKey, type StoredObject } from "./objects";
+import { policyRouting, policyRoutingRequests } from "./policy-routing";
 import { isIpv6 } from "./resolve";
 import type { Snapshot } from "./snapshot";
 
 /** Linux 5.5 is the first whose nft matches iifname in POSTROUTING (commit 28f8bfd1ac94). */
 const OLDEST_KERNEL = [5, 5] as const;
 
-/** What the checks below want observed. */
-export function preflightRequests(desired: Pick<DesiredObject, "diverted" | "crossing">): Request[] {
+/** What the checks below want observed; some of it they know only once they have seen the router. */
+export function preflightRequests(desired: Pick<DesiredObject, "artifacts" | "diverted" | "crossing">, seen?: Snapshot): Request[] {
     const nics = desired.diverted.map((nic) => ["sysctl", `net/ipv4/conf/${nic}/proxy_arp`] as const);
     const all = [["sysctl", "net/ipv4/conf/all/rp_filter"], ["sysctl", "net/ipv4/conf/all/proxy_arp"]] as const;
-    return desired.crossing ? [...nics, ...all, ["forward"]] : [...nics, ...all];
+    return [...nics, ...all, ...(desired.crossing ? [["forward"]] : []), ...(seen ? policyRoutingRequests(desired, seen) : [])];
 }
 
 /**
@@ -43,7 +44,7 @@ export function preflight(desired: DesiredObject, artifacts: readonly Artifact[]
 
 /** What others have on the router that would keep the object from doing what it is for, whether it is there already or not. */
 export function surroundings(desired: DesiredObject, snapshot: Snapshot): Finding[] {
-    return [...ports(desired, snapshot), ...filters(desired, snapshot), ...firewalls(desired, snapshot), ...networkdFindings(desired, snapshot)];
+    return [...ports(desired, snapshot), ...filters(desired, snapshot), ...policyRouting(desired, snapshot), ...firewalls(desired, snapshot), ...networkdFindings(desired, snapshot)];
 }
 
 function failure(kind: "preflight" | "foreign", snapshot: Snapshot, desired: DesiredObject, findings: readonly Finding[]): NviError {

@@ -50,7 +50,7 @@ function afterRestart(artifacts: readonly Artifact[], saved: Manifest["saved"]):
     const module = artifacts.find((artifact) => artifact.kind === "module");
     const tables = artifacts.flatMap((artifact) => (artifact.kind === "table" ? [artifact.name] : []));
     const snapshot: Snapshot = {
-        router: "", facts: {}, generation: 0, turn: "none", managers: [], ipv6: true, objects: [], links: new Map(), addresses: [], proxied: [], rules: [], routes: new Map(), advertised: [],
+        router: "", facts: {}, generation: 0, turn: "none", managers: [], ipv6: true, objects: [], links: new Map(), addresses: [], proxied: [], rules: [], routes: new Map(), defaults: new Map(), advertised: [],
         // Whatever it is by then: every value is written.
         sysctls: new Map(paths.map((path) => [path, ""])),
         settings: new Map(), tableNames: new Set(), tables: new Map(), canonical: new Map(tables.map((name) => [name, { name, chains: [], others: [], listing: "" }])), foreign: [], legacy: [],

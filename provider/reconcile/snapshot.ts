@@ -82,6 +82,8 @@ export interface Snapshot {
     rules: ObservedRule[];
     /** By table number, of those asked for. */
     routes: Map<number, ObservedRoute[]>;
+    /** Default routes, by table number, of those asked for. */
+    defaults: Map<number, ObservedRoute[]>;
     /** NICs with a default route learned from router advertisements. */
     advertised: string[];
     /** By path; what doesn't exist isn't there. */

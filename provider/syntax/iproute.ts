@@ -8,23 +8,24 @@ import { PROTOCOL, type NextHop, type Route, type Rule } from "./artifact";
  */
 
 export const MAIN_TABLE = 254;
+export const LOCAL_TABLE = 255;
 
 export const ipFamily = (family: Family): string => (family === 4 ? "ipv4" : "ipv6");
 const flag = (family: Family): string => (family === 4 ? "-4" : "-6");
 
 /** What tells a rule from the others of its family: its entry's key. */
-export function ruleKey(rule: Rule): string {
+export function ruleKey(rule: AnyRule): string {
     return [`${ipFamily(rule.family)} rule ${rule.priority}`, ...selectors(rule)].join(" ");
 }
 
 /** What a rule does: its entry's value. */
-export function ruleValue(rule: Rule): string {
+export function ruleValue(rule: AnyRule): string {
     if (rule.action === "unreachable") return "unreachable";
     const suppress = rule.suppressPrefixLength === undefined ? "" : ` suppress_prefixlength ${rule.suppressPrefixLength}`;
     return `lookup ${rule.action.table}${suppress}`;
 }
 
-function selectors(rule: Rule): string[] {
+function selectors(rule: AnyRule): string[] {
     const words: string[] = [];
     if (rule.from) words.push("from", rule.from);
     if (rule.to) words.push("to", rule.to);
@@ -34,11 +35,13 @@ function selectors(rule: Rule): string[] {
     return words;
 }
 
-export function ruleCommand(verb: "add" | "del", rule: Rule): string[] {
-    const words = ["ip", flag(rule.family), "rule", verb, "priority", `${rule.priority}`, ...selectors(rule)];
-    // Without its protocol, a deletion may take somebody else's rule.
-    return [...words, ...ruleValue(rule).split(" "), "protocol", `${PROTOCOL}`];
-}
+type AnyRule = Omit<Rule, "phase">;
+
+/** A rule in the words that add it, or delete it. */
+export const ruleWords = (rule: AnyRule): string[] => ["priority", `${rule.priority}`, ...selectors(rule), ...ruleValue(rule).split(" ")];
+
+// Without its protocol, a deletion may take somebody else's rule.
+export const ruleCommand = (verb: "add" | "del", rule: AnyRule): string[] => ["ip", flag(rule.family), "rule", verb, ...ruleWords(rule), "protocol", `${PROTOCOL}`];
 
 /**
  * Whether ip may take one rule for the other. A deletion takes the first rule that has all that it names, whatever else that one selects by
@@ -55,7 +58,7 @@ function stretches(less: Rule, more: Rule): boolean {
 }
 
 /** One rule as the router has it, with the protocol that says whose it is. */
-export interface ObservedRule extends Omit<Rule, "phase"> {
+export interface ObservedRule extends AnyRule {
     protocol: number;
     /** Selectors or actions that ours never have; such a rule equals none of ours. */
     other: boolean;

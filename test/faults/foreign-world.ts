@@ -111,7 +111,7 @@ table netdev guard {
 
 /** In both families; `lookup 51820` is wg-quick's. */
 const RULES = [
-    "pref 985 fwmark 0x80000/0xff0000 lookup main proto 3", "pref 900 l3mdev proto 2", "pref 991 iif lo fwmark 0x7e lookup 4242 proto 11", "pref 999 iif lan0 lookup 4242", "pref 1001 iif lan0 lookup 4242 proto 12",
+    "pref 985 fwmark 0x80000/0xff0000 lookup main proto 3", "pref 900 l3mdev proto 2", "pref 991 iif lo fwmark 0x7e lookup 4242 proto 11", "pref 999 iif lan0 lookup 52", "pref 1001 iif lan0 lookup 52 proto 12",
     "pref 1099 fwmark 0x10000/0x10000 lookup 4242", "pref 1101 ipproto tcp dport 25 lookup 4300 proto 3", "pref 1500 iif nvi0p lookup 4300 proto 79", "pref 1899 iif vnet0 goto 32000", "pref 1951 iif isp1 lookup 4242 proto 78",
     "pref 2050 uidrange 100-200 lookup 4300", "pref 2099 tos 0x10 lookup 4300", "pref 5210 fwmark 0x80000/0xff0000 lookup main", "pref 5230 fwmark 0x40000/0xff0000 unreachable", "pref 5270 lookup 52",
     "pref 32000 oif docker0 lookup 4242", "pref 32765 not fwmark 51820 table 51820", "pref 32764 table main suppress_prefixlength 0",

@@ -141,6 +141,10 @@ observe() {
 			section "route4/$name" bounded ip -N -j -4 route show table "$name"
 			section "route6/$name" ip6 route show table "$name"
 			;;
+		default)
+			section "default4/$name" bounded ip -N -j -4 route show table "$name" exact default
+			section "default6/$name" ip6 route show table "$name" exact default
+			;;
 		nft)
 			section "nft/$name" bounded nft -a -s list table inet "$name"
 			[ "$file" = - ] || section "canonical/$name" canonical "$name" "$work/$file"

@@ -4,9 +4,7 @@ import { order, type Kind } from "../kind";
 import type { Snapshot } from "../snapshot";
 
 const ours = (rule: Rule, snapshot: Snapshot): ObservedRule[] =>
-    snapshot.rules.filter((found) => found.protocol === PROTOCOL && !found.other && ruleKey({ ...found, phase: rule.phase }) === ruleKey(rule));
-
-const valueOf = (found: ObservedRule, rule: Rule): string => ruleValue({ ...found, phase: rule.phase });
+    snapshot.rules.filter((found) => found.protocol === PROTOCOL && !found.other && ruleKey(found) === ruleKey(rule));
 
 export const ruleKind: Kind<Rule> = {
     key: ruleKey,
@@ -14,13 +12,13 @@ export const ruleKind: Kind<Rule> = {
     entries: (rule) => ({ [ruleKey(rule)]: ruleValue(rule) }),
 
     observed(rule, snapshot) {
-        const values = ours(rule, snapshot).map((found) => valueOf(found, rule));
+        const values = ours(rule, snapshot).map((found) => ruleValue(found));
         return values.length === 0 ? {} : { [ruleKey(rule)]: values.join(" and ") };
     },
 
     occupied(rule, snapshot) {
         const other = snapshot.rules.find((found) => found.family === rule.family && found.priority === rule.priority && found.protocol !== PROTOCOL);
-        return other && `priority ${rule.priority} of ${ipFamily(rule.family)} rules is in use by somebody else (${valueOf(other, rule)})`;
+        return other && `priority ${rule.priority} of ${ipFamily(rule.family)} rules is in use by somebody else (${ruleValue(other)})`;
     },
 
     // Ours are told from others' by protocol wherever they are looked at.
@@ -31,19 +29,13 @@ export const ruleKind: Kind<Rule> = {
     ensure(rule, { snapshot }) {
         const label = ruleKey(rule);
         const found = ours(rule, snapshot);
-        const wrong = found.filter((one) => valueOf(one, rule) !== ruleValue(rule));
+        const wrong = found.filter((one) => ruleValue(one) !== ruleValue(rule));
         const add = { order: order(rule), label, do: [ruleCommand("add", rule)], undo: [ruleCommand("del", rule)] };
-        const removals = wrong.map((one) => {
-            const old = { ...one, phase: rule.phase };
-            return { order: order(rule), label, do: [ruleCommand("del", old)], undo: [ruleCommand("add", old)] };
-        });
+        const removals = wrong.map((one) => ({ order: order(rule), label, do: [ruleCommand("del", one)], undo: [ruleCommand("add", one)] }));
         // The new one is there before the old one goes.
         return wrong.length === found.length ? [add, ...removals] : removals;
     },
 
     remove: (rule, { snapshot }) =>
-        ours(rule, snapshot).map((found) => {
-            const old = { ...found, phase: rule.phase };
-            return { order: order(rule), label: ruleKey(rule), do: [ruleCommand("del", old)], undo: [ruleCommand("add", old)] };
-        }),
+        ours(rule, snapshot).map((found) => ({ order: order(rule), label: ruleKey(rule), do: [ruleCommand("del", found)], undo: [ruleCommand("add", found)] })),
 };

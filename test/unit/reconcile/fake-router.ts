@@ -19,6 +19,10 @@ export class FakeRouter implements Host {
     readonly pending = new Map<string, string>();
     readonly tables = new Map<string, string>();
     rules: { family: string; text: string; json: object }[] = [];
+    /** Of either family. */
+    localRules: object[] = [{ priority: 0, src: "all", table: "255" }];
+    /** Default routes of others, by family and table as in `4/100`. */
+    defaults: Record<string, object[]> = {};
     links: object[] = LINKS;
     addresses: object[] = [];
     generation = 0;
@@ -105,6 +109,7 @@ export class FakeRouter implements Host {
         const requests = (files.requests ?? "").split("\n").filter(Boolean).map((line) => line.split("\t") as [string, string, string]);
         const asked = requests.flatMap(([what, name, file]) => {
             if (what === "route") return [4, 6].map((family) => section(`route${family}/${name}`, "", 2, "Error: ipv4: FIB table does not exist.\nDump terminated\n"));
+            if (what === "default") return [4, 6].map((family) => section(`default${family}/${name}`, JSON.stringify(this.defaults[`${family}/${name}`] ?? [])));
             if (what === "forward") return ["forward", "legacy/iptables", "legacy/ip6tables"].map((one) => section(one));
             return what === "nft" ? [this.table(name), section(`canonical/${name}`, listing(files[file]!))] : [];
         });
@@ -119,7 +124,7 @@ export class FakeRouter implements Host {
 
     private always(): Section[] {
         const lines = (map: ReadonlyMap<string, string>, what: string) => [...map].map(([key, text]) => `${what}\t${key}\t${text}\n`).join("");
-        const rulesOf = (flag: string) => JSON.stringify(this.rules.filter(({ family }) => family === flag).map(({ json }) => json));
+        const rulesOf = (flag: string) => JSON.stringify([...this.localRules, ...this.rules.filter(({ family }) => family === flag).map(({ json }) => json)]);
         return [
             section("facts", [`kernel\t${this.kernel}`, ...FACTS, `ipv6\t${this.ipv6 ? "yes" : "no"}`, `init\t${this.init}`, `generation\t${this.generation}`, ...(this.networkd === undefined ? [] : ["manager\tsystemd-networkd"])].map((line) => `${line}\n`).join("")),
             section("objects", lines(this.objects, "manifest") + lines(this.pending, "pending")),

@@ -21,6 +21,13 @@ async function refusal(desired: DesiredObject, change: (router: FakeRouter) => v
 }
 
 const foreignRule = (priority: number) => ({ family: "-4", text: "", json: { priority, src: "all", iif: "lan0", table: "100", protocol: "3" } });
+const ISP1 = { dst: "default", gateway: "198.51.100.1", dev: "isp1" };
+/** A rule before ours, and the routes of its table. */
+const early = (json: object, routes: object[] = [ISP1]) => (router: FakeRouter) => {
+    router.rules.push({ family: "-4", text: "", json: { priority: 100, src: "all", table: "100", ...json } });
+    router.defaults["4/100"] = routes;
+    router.addresses = [{ ifname: "lan0", addr_info: [{ family: "inet", local: "10.0.0.1", prefixlen: 24, scope: "0" }] }];
+};
 const enslaved = (nic: string, master: string, kind: string) => (router: FakeRouter) => {
     router.links = router.links.map((link) => ((link as { ifname: string }).ifname === nic ? { ...link, master, linkinfo: { info_slave_kind: kind } } : link));
 };
@@ -44,6 +51,12 @@ describe("what stands in the way is said with its cure:", () => {
         ["a route of IPv6's on a kernel without it", { ...base, artifacts: [...base.artifacts, { kind: "routes", phase: "stage2", table: 7701, routes: [{ family: 6, table: 7701, to: "default", type: "unicast", hops: [{ via: "2001:db8::1" }] }] }] }, (router) => { router.ipv6 = false; }, "its kernel has no IPv6 (ipv6.disable=1), but it is asked for: route default of table 7701", /leave IPv6 out/],
         ["a table of the name", base, (router) => { router.tables.set("nvi_nat_main", "table inet nvi_nat_main {\n}\n"); }, "an nft table inet nvi_nat_main is there already and is not ours", /nft delete table inet nvi_nat_main/],
         ["a foreign rule at the priority", base, (router) => { router.rules.push(foreignRule(2000)); }, "priority 2000 of ipv4 rules is in use by somebody else (lookup 100)", /choose another `priority`/],
+        ["a rule that leads all past the NVI", base, early({}), 'ipv4 rule "priority 100 lookup 100" comes before the NVI\'s at 2000: what comes in by lan0 would go via 198.51.100.1 dev isp1, untranslated', /cure: if it chose an uplink, the NVI does so now: ip -4 rule del priority 100 lookup 100; /],
+        ["one for its NIC", base, early({ iif: "lan0" }), 'ipv4 rule "priority 100 iif lan0 lookup 100" comes before', /ip -4 rule del priority 100 iif lan0 lookup 100; /],
+        ["one for its network", base, early({ src: "10.0.0.0", srclen: 8 }), 'ipv4 rule "priority 100 from 10.0.0.0/8 lookup 100" comes before', /ip -4 rule del priority 100 from 10\.0\.0\.0\/8 lookup 100; /],
+        ["one for several NICs, once", { ...base, artifacts: [...base.artifacts, { ...diversion, iif: "isp1" }, { ...diversion, iif: "isp2" }] }, early({}), "what comes in by lan0, isp2 would go via", /^ipv4 rule/],
+        ["a table local that is looked up later", base, (router) => { router.localRules = [{ priority: 32765, src: "all", table: "255" }]; }, "the ipv4 rule for the table local has priority 32765: what is for the router itself, SSH too, would be taken by the NVI's at 2000", /cure: add one before: ip -4 rule add priority 1999 lookup local$/],
+        ["no table local at all", base, (router) => { router.localRules = []; }, "the ipv4 rule for the table local is missing", /rule add priority 1999 lookup local$/],
         ["strict filtering everywhere", base, (router) => { router.sysctls.set("net/ipv4/conf/all/rp_filter", "1"); }, "net.ipv4.conf.all.rp_filter is 1", /sysctl -w net\.ipv4\.conf\.all\.rp_filter=0/],
         ["proxy_arp on a diverted NIC", base, (router) => { router.sysctls.set("net/ipv4/conf/lan0/proxy_arp", "1"); }, "proxy_arp is on for lan0", /sysctl -w net\.ipv4\.conf\.lan0\.proxy_arp=0/],
         ["proxy_arp on all NICs", base, (router) => { router.sysctls.set("net/ipv4/conf/all/proxy_arp", "1"); }, "proxy_arp is on for all", /sysctl -w net\.ipv4\.conf\.all\.proxy_arp=0/],
@@ -159,7 +172,19 @@ describe("what doesn't stand in the way", () => {
         ["legacy iptables with both rules", legacy(`iptables\n${saved("-A FORWARD -i nvi+ -j ACCEPT", "-A FORWARD -o nvi0 -j ACCEPT")}`)],
         ["systemd-networkd that was told", (router) => { router.networkd = "[Network]\nManageForeignRoutes=no\n\n[]\n[Network]\nManageForeignRoutingPolicyRules=0\n"; }],
         ["a next hop's NIC in a VRF", enslaved("isp1", "blue", "vrf")],
-        ["a foreign rule at another priority", (router) => { router.rules.push(foreignRule(1999)); }],
+        ["a foreign rule before ours that has no default route", early({}, [])],
+        ["one whose default route is none", early({}, [{ ...ISP1, type: "7" }])],
+        ["one whose table is the NIC's own", early({}, [{ ...ISP1, dev: "lan0" }])],
+        ["one for another NIC", early({ iif: "lo" })],
+        ["one for other sources", early({ src: "198.51.100.2" })],
+        ["one for a single host of the LAN", early({ src: "10.0.0.1" })],
+        ["one for some destinations", early({ dst: "192.0.2.0", dstlen: 24 })],
+        ["one for marked packets", early({ fwmark: "0x7" })],
+        ["one for who knows what", early({ ipproto: "tcp" })],
+        ["one that leaves the default route out", early({ suppress_prefixlen: 0 })],
+        ["one of our own", early({ protocol: "78" })],
+        ["one that comes after ours", early({ priority: 2002 })],
+        ["a table local that is looked up twice", (router) => { router.localRules.push({ priority: 32765, src: "all", table: "255" }); }],
     ])("%s", async (_what, change) => {
         const router = new FakeRouter();
         change(router);

@@ -76,7 +76,7 @@ class Recorder implements Host {
 
     call(): Promise<Section[]> {
         const facts = ["kernel\t6.1.0", "ipv6\tyes", "generation\t0", "turn\tnone", ...["nft", "ip", "unshare", "flock", "sha256sum", "mktemp", "head", "tail"].map((tool) => `tool ${tool}\t/bin/${tool}`)];
-        const stdout: Record<string, string> = { facts: facts.join("\n"), links: "[]", addresses: "[]", rules4: "[]", rules6: "[]", ra: "[]", neighbours: "[]", boot: "none" };
+        const stdout: Record<string, string> = { facts: facts.join("\n"), links: "[]", addresses: "[]", rules4: '[{"priority":0,"src":"all","table":"255"}]', rules6: "[]", ra: "[]", neighbours: "[]", boot: "none" };
         return Promise.resolve(["facts", "objects", "links", "addresses", "rules4", "rules6", "ra", "neighbours", "sysctls", "settings", "module", "boot", "networkd", "tables"].map((name) => ({ name, exit: 0, stdout: stdout[name] ?? "", stderr: "" })));
     }
 

@@ -1,0 +1,75 @@
+import { contains, FAMILIES, parsePrefix, type Prefix } from "../model/address";
+import { PROTOCOL, type Rule } from "../syntax/artifact";
+import { ipFamily, LOCAL_TABLE, routeValue, ruleWords, type ObservedRule } from "../syntax/iproute";
+import type { DesiredObject } from "./desired";
+import type { Finding } from "./finding";
+import type { Request } from "./kind";
+import type { ObservedAddress, Snapshot } from "./snapshot";
+
+/*
+ * ip rules are asked by priority, and the first whose table has a route decides (net/core/fib_rules.c, fib_rules_lookup). Rules of
+ * others that come before the diversions, left over from another way of using several uplinks, keep packets from the NVI: they
+ * leave untranslated.
+ */
+
+type Seen = Pick<Snapshot, "rules" | "addresses">;
+
+/** A rule of somebody else's that selects all that comes in by some NICs, before their diversions do. */
+interface Capture {
+    rule: ObservedRule & { action: { table: number } };
+    nics: string[];
+    /** Of the diversions. */
+    priority: number;
+}
+
+/** Which of them take everything, as their table has a default route. */
+export const policyRoutingRequests = (desired: Pick<DesiredObject, "artifacts">, seen: Seen): Request[] =>
+    [...new Set(captures(desired, seen).map(({ rule }) => rule.action.table))].map((table) => ["default", `${table}`]);
+
+export const policyRouting = (desired: DesiredObject, snapshot: Snapshot): Finding[] =>
+    [...lateLocal(desired, snapshot), ...captures(desired, snapshot).flatMap((capture) => leak(capture, snapshot))];
+
+function captures({ artifacts }: Pick<DesiredObject, "artifacts">, { rules, addresses }: Seen): Capture[] {
+    return rules.filter(isUnconditional).flatMap((rule) => {
+        const takes = ({ family, priority, iif }: Rule) => family === rule.family && priority > rule.priority && (!rule.iif || rule.iif === iif) && (!rule.from || isNetworkOf(iif, rule.from, addresses));
+        const taken = artifacts.filter((one): one is Rule => one.kind === "rule" && one.phase === "divert" && takes(one));
+        return taken.length === 0 ? [] : [{ rule, nics: taken.flatMap(({ iif }) => iif ?? []), priority: taken[0]!.priority }];
+    });
+}
+
+/** Those with a mark, a destination or selectors of which nothing is known here may be exceptions that somebody has reasons for. */
+function isUnconditional(rule: ObservedRule): rule is Capture["rule"] {
+    const isLookup = rule.action !== "unreachable" && rule.action.table !== LOCAL_TABLE && rule.suppressPrefixLength === undefined;
+    return rule.protocol !== PROTOCOL && !rule.other && isLookup && !rule.mark && !rule.to && rule.tunnelId === undefined;
+}
+
+/** Whether a network that a NIC is in is all in `from`. */
+function isNetworkOf(nic: string | undefined, from: string, addresses: readonly ObservedAddress[]): boolean {
+    const range = parsePrefix(from) as Prefix;
+    return addresses.some(({ device, local, length, scope }) => device === nic && scope === "global" && length >= range.length && contains(range, parsePrefix(local) as Prefix));
+}
+
+/** An uplink's own table takes from what comes in by that uplink only what its neighbours there send. */
+function leak({ rule, nics, priority }: Capture, { defaults }: Snapshot): Finding[] {
+    const route = defaults.get(rule.action.table)?.find(({ family, type }) => family === rule.family && type === "unicast");
+    const led = nics.filter((nic) => route?.hops.some(({ dev }) => dev !== nic));
+    if (!route || led.length === 0) return [];
+    const words = ruleWords(rule).join(" ");
+    return [{
+        reason: `${ipFamily(rule.family)} rule "${words}" comes before the NVI's at ${priority}: what comes in by ${led.join(", ")} would go ${routeValue(route)}, untranslated`,
+        cure: `if it chose an uplink, the NVI does so now: ip -${rule.family} rule del ${words}; if it is for the router's own packets, add it again with "iif lo"; if for some destinations, with "to"`,
+    }];
+}
+
+/** What is for the router itself, this connection too, must be known for that before anything of ours is asked. */
+function lateLocal({ artifacts }: Pick<DesiredObject, "artifacts">, { rules, ipv6 }: Snapshot): Finding[] {
+    return FAMILIES.filter((family) => family === 4 || ipv6).flatMap((family) => {
+        const first = Math.min(...artifacts.flatMap((one) => (one.kind === "rule" && one.family === family ? one.priority : [])));
+        const local = rules.filter((one) => one.family === family && one.action !== "unreachable" && one.action.table === LOCAL_TABLE).map(({ priority }) => priority);
+        if (first === Infinity || local.some((priority) => priority < first)) return [];
+        return [{
+            reason: `the ${ipFamily(family)} rule for the table local ${local.length === 0 ? "is missing" : `has priority ${Math.min(...local)}`}: what is for the router itself, SSH too, would be taken by the NVI's at ${first}`,
+            cure: `add one before: ip -${family} rule add priority ${first - 1} lookup local`,
+        }];
+    });
+}
