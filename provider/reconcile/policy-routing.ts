@@ -1,6 +1,6 @@
 import { contains, FAMILIES, parsePrefix, type Prefix } from "../model/address";
 import { PROTOCOL, type Rule } from "../syntax/artifact";
-import { ipFamily, LOCAL_TABLE, routeValue, ruleWords, type ObservedRule } from "../syntax/iproute";
+import { ipFamily, LOCAL_TABLE, MAIN_TABLE, routeValue, ruleWords, type ObservedRule } from "../syntax/iproute";
 import type { DesiredObject } from "./desired";
 import type { Finding } from "./finding";
 import type { Request } from "./kind";
@@ -8,8 +8,8 @@ import type { ObservedAddress, Snapshot } from "./snapshot";
 
 /*
  * ip rules are asked by priority, and the first whose table has a route decides (net/core/fib_rules.c, fib_rules_lookup). Rules of
- * others that come before the diversions, left over from another way of using several uplinks, keep packets from the NVI: they
- * leave untranslated.
+ * others that come before the diversions keep packets from the NVI: they leave untranslated. Such are left over from policy routing, or
+ * added without a priority, as wg-quick does: the kernel then takes one before all that are there (fib_default_rule_pref).
  */
 
 type Seen = Pick<Snapshot, "rules" | "addresses">;
@@ -22,9 +22,11 @@ interface Capture {
     priority: number;
 }
 
-/** Which of them take everything, as their table has a default route. */
-export const policyRoutingRequests = (desired: Pick<DesiredObject, "artifacts">, seen: Seen): Request[] =>
-    [...new Set(captures(desired, seen).map(({ rule }) => rule.action.table))].map((table) => ["default", `${table}`]);
+/** Which of their tables have a default route; the main table has some that matter in any case. */
+export function policyRoutingRequests(desired: Pick<DesiredObject, "artifacts">, seen: Seen): Request[] {
+    const tables = captures(desired, seen).map(({ rule }) => rule.action.table).filter((table) => table !== MAIN_TABLE);
+    return [...new Set(tables)].map((table) => ["default", `${table}`]);
+}
 
 export const policyRouting = (desired: DesiredObject, snapshot: Snapshot): Finding[] =>
     [...lateLocal(desired, snapshot), ...captures(desired, snapshot).flatMap((capture) => leak(capture, snapshot))];
@@ -37,10 +39,15 @@ function captures({ artifacts }: Pick<DesiredObject, "artifacts">, { rules, addr
     });
 }
 
-/** Those with a mark, a destination or selectors of which nothing is known here may be exceptions that somebody has reasons for. */
+/**
+ * Those with a mark, a destination or selectors of which nothing is known here may be exceptions that somebody has reasons for; what is to
+ * have no mark is nearly everything.
+ */
 function isUnconditional(rule: ObservedRule): rule is Capture["rule"] {
-    const isLookup = rule.action !== "unreachable" && rule.action.table !== LOCAL_TABLE && rule.suppressPrefixLength === undefined;
-    return rule.protocol !== PROTOCOL && !rule.other && isLookup && !rule.mark && !rule.to && rule.tunnelId === undefined;
+    const { action, protocol, other, inverted, mark, from, to, iif, tunnelId, suppressPrefixLength } = rule;
+    const isLookup = action !== "unreachable" && action.table !== LOCAL_TABLE && (suppressPrefixLength === undefined || action.table === MAIN_TABLE);
+    const selectsAll = inverted ? mark && !from && !iif : !mark;
+    return protocol !== PROTOCOL && !other && isLookup && Boolean(selectsAll) && !to && tunnelId === undefined;
 }
 
 /** Whether a network that a NIC is in is all in `from`. */
@@ -49,15 +56,16 @@ function isNetworkOf(nic: string | undefined, from: string, addresses: readonly 
     return addresses.some(({ device, local, length, scope }) => device === nic && scope === "global" && length >= range.length && contains(range, parsePrefix(local) as Prefix));
 }
 
-/** An uplink's own table takes from what comes in by that uplink only what its neighbours there send. */
 function leak({ rule, nics, priority }: Capture, { defaults }: Snapshot): Finding[] {
-    const route = defaults.get(rule.action.table)?.find(({ family, type }) => family === rule.family && type === "unicast");
-    const led = nics.filter((nic) => route?.hops.some(({ dev }) => dev !== nic));
-    if (!route || led.length === 0) return [];
-    const words = ruleWords(rule).join(" ");
+    const { family, action: { table } } = rule;
+    const route = defaults.get(table)?.find((one) => one.family === family && one.type === "unicast");
+    // An uplink's own table takes from what comes in by that uplink only what its neighbours there send.
+    const led = nics.filter((nic) => table === MAIN_TABLE || route?.hops.some(({ dev }) => dev !== nic));
+    if (led.length === 0) return [];
+    const [before, after] = [rule, { ...rule, priority: priority + 2 }].map((one) => ruleWords(one).join(" "));
     return [{
-        reason: `${ipFamily(rule.family)} rule "${words}" comes before the NVI's at ${priority}: what comes in by ${led.join(", ")} would go ${routeValue(route)}, untranslated`,
-        cure: `if it chose an uplink, the NVI does so now: ip -${rule.family} rule del ${words}; if it is for the router's own packets, add it again with "iif lo"; if for some destinations, with "to"`,
+        reason: `${ipFamily(family)} rule "${before}" comes before the NVI's at ${priority}: what comes in by ${led.join(", ")} would go ${route ? routeValue(route) : "by the main table"}, untranslated`,
+        cure: `have it asked later, where it is made, too: ip -${family} rule add ${after}; ip -${family} rule del ${before}; or only for the router's own packets, with "iif lo"`,
     }];
 }
 

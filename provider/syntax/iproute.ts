@@ -13,6 +13,12 @@ export const LOCAL_TABLE = 255;
 export const ipFamily = (family: Family): string => (family === 4 ? "ipv4" : "ipv6");
 const flag = (family: Family): string => (family === 4 ? "-4" : "-6");
 
+/** A rule of ours, or one that somebody else has put there. */
+interface AnyRule extends Omit<Rule, "phase"> {
+    /** Whether it selects what its selectors don't. */
+    inverted?: boolean;
+}
+
 /** What tells a rule from the others of its family: its entry's key. */
 export function ruleKey(rule: AnyRule): string {
     return [`${ipFamily(rule.family)} rule ${rule.priority}`, ...selectors(rule)].join(" ");
@@ -26,7 +32,7 @@ export function ruleValue(rule: AnyRule): string {
 }
 
 function selectors(rule: AnyRule): string[] {
-    const words: string[] = [];
+    const words = rule.inverted ? ["not"] : [];
     if (rule.from) words.push("from", rule.from);
     if (rule.to) words.push("to", rule.to);
     if (rule.iif) words.push("iif", rule.iif);
@@ -34,8 +40,6 @@ function selectors(rule: AnyRule): string[] {
     if (rule.tunnelId !== undefined) words.push("tun_id", `${rule.tunnelId}`);
     return words;
 }
-
-type AnyRule = Omit<Rule, "phase">;
 
 /** A rule in the words that add it, or delete it. */
 export const ruleWords = (rule: AnyRule): string[] => ["priority", `${rule.priority}`, ...selectors(rule), ...ruleValue(rule).split(" ")];
@@ -66,7 +70,7 @@ export interface ObservedRule extends AnyRule {
 
 /** Keys of a rule in `ip -N -j rule` that are understood here. */
 const RULE_KEYS = new Set([
-    "priority", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "fwmark", "fwmask", "tun_id", "table", "action", "protocol",
+    "priority", "not", "src", "srclen", "dst", "dstlen", "iif", "iif_detached", "fwmark", "fwmask", "tun_id", "table", "action", "protocol",
     "suppress_prefixlen",
 ]);
 /** FR_ACT_UNREACHABLE in linux/fib_rules.h. */
@@ -89,6 +93,7 @@ export function parseRules(family: Family, json: string): ObservedRule[] {
             kind: "rule",
             family,
             priority: Number(rule.priority),
+            inverted: "not" in rule,
             from: prefixOf(rule.src, rule.srclen),
             to: prefixOf(rule.dst, rule.dstlen),
             iif: text(rule.iif),

@@ -23,7 +23,7 @@ afterAll(async () => await s?.stop());
 const answered = async (to: string) => (await seen(s.lab.node("client"), { to, port: 7 })).peer;
 
 /** What the error says to type. */
-const curesIn = (printed: string): string[] => [...diagnosticsOf(printed).matchAll(/cure: if it chose an uplink, the NVI does so now: (ip .*?);/g)].map(([, command]) => command!);
+const curesIn = (printed: string): string[] => [...diagnosticsOf(printed).matchAll(/cure: have it asked later, where it is made, too: (ip .*?); or /g)].map(([, command]) => command!);
 
 async function refused(name: string): Promise<string> {
     const { code, all } = await s.stack.up([], { allowFailure: true });
@@ -38,28 +38,34 @@ describe("ip rules of somebody else's, asked before ours,", () => {
         ["by NIC, of IPv6", "priority 101 iif lan0 lookup 100", 6, "lan0"],
         ["for all, from a whole router's own table", "priority 102 lookup 100", 4, "lan0, isp2"],
     ] as const)("%s: refused until the printed cure is typed", async (name, words, family, nics) => {
+        const { router } = s.lab;
         const before = await s.lab.dump();
-        await s.lab.router.sh(`ip -${family} rule add ${words}`);
+        await router.sh(`ip -${family} rule add ${words}`);
         const said = await refused(name);
         expect(diagnosticsOf(said)).toContain(`ipv${family} rule "${words}" comes before the NVI's at 2000: what comes in by ${nics} would go via ${family === 4 ? gw1.v4 : gw1.v6} dev isp1, untranslated`);
-        for (const cure of curesIn(said)) await s.lab.router.sh(cure);
+        for (const cure of curesIn(said)) await router.sh(cure);
+        await router.sh(`ip -${family} rule del ${words.replace(/\d+/, "2002")}`);
         expect(diffDumps(before, await s.lab.dump()).filter((line) => !/ \/run\/nvi\b/.test(line))).toEqual([]);
     });
 
-    it("that come later are drift: nothing is translated, and looking says why", async () => {
+    it("that come later, as wg-quick's do: drift, which says what it does, until it is cured", async () => {
         const { lab, stack } = s;
         await stack.up();
         expect(await answered(internet.v4)).toMatch(/^(198\.51\.100|203\.0\.113)\.2$/);
         expect(await lab.spoofed()).toEqual({ isp1: 0, isp2: 0 });
 
-        await lab.router.sh("ip rule add priority 100 iif lan0 lookup 100");
+        await lab.router.sh("ip rule add not fwmark 51820 lookup 100; ip rule add lookup main suppress_prefixlength 0");
         await expect(answered(internet.v4)).rejects.toThrow("no answer");
         expect((await lab.spoofedPackets()).join("\n")).toContain(`isp1: ${client.v4} . ${internet.v4}`);
-        expect((await stack.refresh(["--diff"])).all).toMatch(/in the way: ipv4 rule .*"priority 100 iif lan0 lookup 100.*" comes before the NVI's/);
-        for (const cure of curesIn(await refused("a later one"))) await lab.router.sh(cure);
+        const { all } = await stack.refresh(["--diff"]);
+        expect(all).toMatch(/in the way: ipv4 rule .*not fwmark 0xca6c\/0xffffffff lookup 100.* would go via 198\.51\.100\.1 dev isp1, untranslated/);
+        expect(all).toMatch(/in the way: ipv4 rule .*lookup 254 suppress_prefixlength 0.* what comes in by lan0, isp1, isp2 would go by the main table, untranslated/);
+
+        for (const cure of curesIn(await refused("later ones"))) await lab.router.sh(cure);
         await stack.up();
         expect(await answered(internet.v4)).toMatch(/^(198\.51\.100|203\.0\.113)\.2$/);
         await stack.preview(["--refresh", "--expect-no-changes"]);
+        await lab.router.sh("ip rule del not fwmark 51820 lookup 100; ip rule del lookup main suppress_prefixlength 0");
     });
 
     it("that look up the table local later than ours would take the router's own addresses from it: refused", async () => {
