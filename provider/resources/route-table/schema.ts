@@ -81,8 +81,7 @@ function routeFaults(one: Partially<RouteInputs>, path: Path, nviDevices: readon
     if (own && hops.length > 0) found.push({ path: [...path, "nextHops"], reason: "stands beside via, device or onlink; give one or the other" });
     if (isUnicast && !["via", "device", "nextHops"].some((key) => key in one)) found.push({ path, reason: "leads nowhere; give via, device or nextHops, or a type that needs none" });
     found.push(...hops.filter(({ hop }) => hop && !("via" in hop) && !("device" in hop)).map((hop) => ({ path: hop.path, reason: "leads nowhere; give via or device" })));
-    // net/ipv6/route.c, rtm_to_fib6_multipath_config
-    if (hops.length > 1 && one.to !== undefined && familyOf(one.to) === 6) found.push(...hops.filter(({ hop }) => hop && "device" in hop && !("via" in hop)).map((hop) => ({ path: hop.path, reason: "needs via: of several next hops in IPv6, none is a device alone" })));
+    if (hops.length > 1 && one.to !== undefined && familyOf(one.to) === 6) found.push(...multipath6Faults(hops));
     for (const { hop, path: at } of all) {
         if (!hop) continue;
         if (hop.onlink && !("via" in hop)) found.push({ path: [...at, "onlink"], reason: "needs a next hop: give via" });
@@ -92,6 +91,22 @@ function routeFaults(one: Partially<RouteInputs>, path: Path, nviDevices: readon
         if (hop.onlink && !("device" in hop)) found.push({ path: [...at, "onlink"], reason: "needs a device" });
     }
     return found;
+}
+
+/** What IPv6 refuses of several next hops, and IPv4 doesn't (net/ipv6/route.c: rtm_to_fib6_multipath_config, ip6_route_info_append). */
+function multipath6Faults(hops: readonly { hop: Partial<Hop> | undefined; path: Path }[]): Fault[] {
+    return hops.flatMap(({ hop, path }, i) => {
+        if (!hop) return [];
+        if ("device" in hop && !("via" in hop)) return [{ path, reason: "needs via: of several next hops in IPv6, none is a device alone" }];
+        const first = hops.findIndex((other) => other.hop && isSameHop(other.hop, hop));
+        return first < 0 || first === i ? [] : [{ path, reason: `is nextHops[${first}] once more, which IPv6 does not take; give one of them all the weight` }];
+    });
+}
+
+/** As far as is known. */
+function isSameHop(one: Partial<Hop>, other: Partial<Hop>): boolean {
+    if (one.via === undefined || other.via === undefined || canonicalPrefix(one.via) !== canonicalPrefix(other.via)) return false;
+    return "device" in one ? one.device !== undefined && one.device === other.device : !("device" in other);
 }
 
 function ruleFaults(one: Partially<RuleInputs>, path: Path, stage2: number | undefined): Fault[] {

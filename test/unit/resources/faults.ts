@@ -232,6 +232,7 @@ export const FAULTS: Record<Kind, Row[]> = {
         ["routes[0].via", undefined, "needs a next hop: give via", "routes[0].onlink"],
         ["routes[1].nextHops[0].via", "ff02::1", "is no address of a gateway"],
         ["routes[1].nextHops[0]", { device: "isp1" }, "needs via: of several next hops in IPv6"],
+        ["routes[1].nextHops[1]", { via: "2001:db8:1:0::1", device: "isp1", weight: 9 }, "is nextHops[0] once more, which IPv6 does not take"],
         ["routes[1].nextHops[1].via", "fe80::1", "is link-local: it needs a device"],
         ["routes[1]", { to: "0.0.0.0/0", onlink: false }, "leads nowhere"],
         ["routes[0].metric", 4294967295, within(0, 4294967294)],
