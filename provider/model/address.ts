@@ -25,6 +25,7 @@ export function formatAddress(family: Family, value: bigint): string {
     return family === 4 ? format4(value) : format6(value);
 }
 
+/** The addresses that begin with the same `length` bits. */
 export interface Prefix extends Range {
     length: number;
 }

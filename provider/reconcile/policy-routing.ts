@@ -46,8 +46,8 @@ function captures({ artifacts }: Pick<DesiredObject, "artifacts">, { rules, addr
 function isUnconditional(rule: ObservedRule): rule is Capture["rule"] {
     const { action, protocol, other, inverted, mark, from, to, iif, tunnelId, suppressPrefixLength } = rule;
     const isLookup = action !== "unreachable" && action.table !== LOCAL_TABLE && (suppressPrefixLength === undefined || action.table === MAIN_TABLE);
-    const selectsAll = inverted ? mark && !from && !iif : !mark;
-    return protocol !== PROTOCOL && !other && isLookup && Boolean(selectsAll) && !to && tunnelId === undefined;
+    const selectsAll = inverted ? mark !== undefined && !from && !iif : !mark;
+    return protocol !== PROTOCOL && !other && isLookup && selectsAll && !to && tunnelId === undefined;
 }
 
 /** Whether a network that a NIC is in is all in `from`. */
@@ -62,6 +62,7 @@ function leak({ rule, nics, priority }: Capture, { defaults }: Snapshot): Findin
     // An uplink's own table takes from what comes in by that uplink only what its neighbours there send.
     const led = nics.filter((nic) => table === MAIN_TABLE || route?.hops.some(({ dev }) => dev !== nic));
     if (led.length === 0) return [];
+    // Right behind the diversion is its guard.
     const [before, after] = [rule, { ...rule, priority: priority + 2 }].map((one) => ruleWords(one).join(" "));
     return [{
         reason: `${ipFamily(family)} rule "${before}" comes before the NVI's at ${priority}: what comes in by ${led.join(", ")} would go ${route ? routeValue(route) : "by the main table"}, untranslated`,

@@ -44,7 +44,7 @@ function selectors(rule: AnyRule): string[] {
 /** A rule in the words that add it, or delete it. */
 export const ruleWords = (rule: AnyRule): string[] => ["priority", `${rule.priority}`, ...selectors(rule), ...ruleValue(rule).split(" ")];
 
-// Without its protocol, a deletion may take somebody else's rule.
+/** Of a rule that is ours: without its protocol, a deletion may take somebody else's. */
 export const ruleCommand = (verb: "add" | "del", rule: AnyRule): string[] => ["ip", flag(rule.family), "rule", verb, ...ruleWords(rule), "protocol", `${PROTOCOL}`];
 
 /**

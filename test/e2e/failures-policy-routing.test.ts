@@ -38,14 +38,14 @@ describe("ip rules of somebody else's, asked before ours,", () => {
         ["by NIC, of IPv6", "priority 101 iif lan0 lookup 100", 6, "lan0"],
         ["for all, from a whole router's own table", "priority 102 lookup 100", 4, "lan0, isp2"],
     ] as const)("%s: refused until the printed cure is typed", async (name, words, family, nics) => {
-        const { router } = s.lab;
-        const before = await s.lab.dump();
-        await router.sh(`ip -${family} rule add ${words}`);
+        const { lab } = s;
+        const before = await lab.dump();
+        await lab.router.sh(`ip -${family} rule add ${words}`);
         const said = await refused(name);
         expect(diagnosticsOf(said)).toContain(`ipv${family} rule "${words}" comes before the NVI's at 2000: what comes in by ${nics} would go via ${family === 4 ? gw1.v4 : gw1.v6} dev isp1, untranslated`);
-        for (const cure of curesIn(said)) await router.sh(cure);
-        await router.sh(`ip -${family} rule del ${words.replace(/\d+/, "2002")}`);
-        expect(diffDumps(before, await s.lab.dump()).filter((line) => !/ \/run\/nvi\b/.test(line))).toEqual([]);
+        for (const cure of curesIn(said)) await lab.router.sh(cure);
+        await lab.router.sh(`ip -${family} rule del ${words.replace(/\d+/, "2002")}`);
+        expect(diffDumps(before, await lab.dump()).filter((line) => !/ \/run\/nvi\b/.test(line))).toEqual([]);
     });
 
     it("that come later, as wg-quick's do: drift, which says what it does, until it is cured", async () => {

@@ -74,7 +74,7 @@ export class LieBench extends Bench {
             const said = await outcomeOf(this.operate(host));
             if (heal) await this.lab.limitDisk(undefined);
             if (heal) await this.lab.router.sh(heal);
-            if (said !== DONE && !(/^edge \(root@\S+\): \S.*?: \S/.test(said) && says.test(said))) throw new Error(`${this.describe({ scene: this.scene.name, cut, at })}: the error does not say what happened: ${said}`);
+            if (said !== DONE && !(/^edge \(root@\S+\): [^:"]+(?:"[^"]*")?: /.test(said) && says.test(said))) throw new Error(`${this.describe({ scene: this.scene.name, cut, at })}: the error does not say what happened: ${said}`);
             return said;
         } finally {
             await this.lab.limitDisk(undefined);

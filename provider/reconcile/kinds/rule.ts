@@ -1,10 +1,12 @@
 import { PROTOCOL, type Rule } from "../../syntax/artifact";
 import { ipFamily, overlap, ruleCommand, ruleKey, ruleValue, type ObservedRule } from "../../syntax/iproute";
-import { order, type Kind } from "../kind";
+import { order, type Kind, type Step } from "../kind";
 import type { Snapshot } from "../snapshot";
 
 const ours = (rule: Rule, snapshot: Snapshot): ObservedRule[] =>
     snapshot.rules.filter((found) => found.protocol === PROTOCOL && !found.other && ruleKey(found) === ruleKey(rule));
+
+const removal = (rule: Rule, found: ObservedRule): Step => ({ order: order(rule), label: ruleKey(rule), do: [ruleCommand("del", found)], undo: [ruleCommand("add", found)] });
 
 export const ruleKind: Kind<Rule> = {
     key: ruleKey,
@@ -12,7 +14,7 @@ export const ruleKind: Kind<Rule> = {
     entries: (rule) => ({ [ruleKey(rule)]: ruleValue(rule) }),
 
     observed(rule, snapshot) {
-        const values = ours(rule, snapshot).map((found) => ruleValue(found));
+        const values = ours(rule, snapshot).map(ruleValue);
         return values.length === 0 ? {} : { [ruleKey(rule)]: values.join(" and ") };
     },
 
@@ -27,15 +29,13 @@ export const ruleKind: Kind<Rule> = {
     disturbs: (rule, other) => other.kind === "rule" && overlap(rule, other),
 
     ensure(rule, { snapshot }) {
-        const label = ruleKey(rule);
         const found = ours(rule, snapshot);
         const wrong = found.filter((one) => ruleValue(one) !== ruleValue(rule));
-        const add = { order: order(rule), label, do: [ruleCommand("add", rule)], undo: [ruleCommand("del", rule)] };
-        const removals = wrong.map((one) => ({ order: order(rule), label, do: [ruleCommand("del", one)], undo: [ruleCommand("add", one)] }));
+        const add = { order: order(rule), label: ruleKey(rule), do: [ruleCommand("add", rule)], undo: [ruleCommand("del", rule)] };
+        const removals = wrong.map((one) => removal(rule, one));
         // The new one is there before the old one goes.
         return wrong.length === found.length ? [add, ...removals] : removals;
     },
 
-    remove: (rule, { snapshot }) =>
-        ours(rule, snapshot).map((found) => ({ order: order(rule), label: ruleKey(rule), do: [ruleCommand("del", found)], undo: [ruleCommand("add", found)] })),
+    remove: (rule, { snapshot }) => ours(rule, snapshot).map((found) => removal(rule, found)),
 };

@@ -173,6 +173,7 @@ describe("what doesn't stand in the way", () => {
         ["a reverse-path check that the NVI is excepted from", firewall(firewalldOf("iif oif missing").replace("icmpv6 type", 'iifname "nvi0p" accept\n\t\ticmpv6 type'))],
         ["legacy iptables with both rules", legacy(`iptables\n${saved("-A FORWARD -i nvi+ -j ACCEPT", "-A FORWARD -o nvi0 -j ACCEPT")}`)],
         ["systemd-networkd that was told", (router) => { router.networkd = "[Network]\nManageForeignRoutes=no\n\n[]\n[Network]\nManageForeignRoutingPolicyRules=0\n"; }],
+        ["a foreign rule at another priority", (router) => { router.rules.push(foreignRule(1999)); }],
         ["a next hop's NIC in a VRF", enslaved("isp1", "blue", "vrf")],
         ["a foreign rule before ours that has no default route", early({}, [])],
         ["one whose default route is none", early({}, [{ ...ISP1, type: "7" }])],
